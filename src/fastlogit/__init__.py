@@ -1,0 +1,18 @@
+"""logit, expit and their family over NumPy arrays: in place, threaded, accurate to the last bit."""
+
+from fastlogit import ufuncs
+from fastlogit._build_config import VERSION as __version__
+from fastlogit._elementwise import expit, log_expit, logit
+from fastlogit._threads import get_num_threads, num_threads, set_num_threads, show_config
+
+__all__ = [
+    "__version__",
+    "expit",
+    "get_num_threads",
+    "log_expit",
+    "logit",
+    "num_threads",
+    "set_num_threads",
+    "show_config",
+    "ufuncs",
+]

@@ -1,0 +1,57 @@
+"""The argument rules that all functions share. Errors say which argument, what is wrong, and the cure."""
+
+import numbers
+
+import numpy as np
+
+
+def overrides(value):
+    """Whether `value` brings its own meaning of a ufunc call, as pandas, xarray, dask and polars do."""
+    method = getattr(type(value), "__array_ufunc__", None)
+    return method is not None and method is not np.ndarray.__array_ufunc__
+
+
+def check_real(name, dtype):
+    """Refuse what has no order: complex, object, string, date and structured dtypes."""
+    if dtype.kind not in "biuf":
+        raise TypeError(
+            f"{name}: x has dtype {dtype}, and the function is defined for real numbers; pass bool, "
+            "integer or floating-point values (x.astype(float) converts objects, x.real drops an "
+            "imaginary part)"
+        )
+
+
+def check_out(name, out, shape):
+    """Refuse an `out` that cannot take a result of this shape."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(
+            f"{name}: out must be an array, not {type(out).__name__}; allocate it with np.empty_like(x)"
+        )
+    if not out.flags.writeable:
+        raise ValueError(
+            f"{name}: out is read-only, and nothing was written to it; pass a writeable array, for "
+            "instance a copy (pandas hands out read-only arrays: take to_numpy(copy=True))"
+        )
+    try:
+        fits = np.broadcast_shapes(shape, out.shape) == out.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{name}: out has shape {out.shape}, and the result has shape {shape}; allocate it with "
+            "np.empty_like(x)"
+        )
+
+
+def check_eps(eps):
+    """`eps` as a float in [0, 0.5]."""
+    if not isinstance(eps, numbers.Real):
+        if getattr(eps, "ndim", None) != 0 or getattr(eps, "dtype", np.dtype(object)).kind not in "iuf":
+            raise TypeError(
+                f"logit: eps must be a number, not {type(eps).__name__}; if this is the array for the "
+                "result, pass it by keyword: out="
+            )
+    value = float(eps)
+    if not 0 <= value <= 0.5:
+        raise ValueError(f"logit: eps is {value!r}; it must be a number with 0 <= eps <= 0.5")
+    return value

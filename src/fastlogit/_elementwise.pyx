@@ -1,0 +1,392 @@
+"""logit, expit and log_expit: signatures, documentation, argument rules.
+
+An exact ndarray of native float32 or float64, with no option set, goes straight to the kernels. All else
+goes through the ufuncs, where NumPy knows what to do.
+"""
+
+import numpy as np
+
+from fastlogit import _isa, ufuncs
+from fastlogit._arguments import check_eps, check_out, check_real, overrides
+
+cimport numpy as cnp
+from cpython.object cimport PyObject
+from cpython.pycapsule cimport PyCapsule_GetPointer
+
+from fastlogit._threads cimport threads_for
+from fastlogit.kernels.elementwise cimport (
+    CLAMPED_LOGIT, EXPIT, LOG_EXPIT, LOGIT, elementwise_kernels, formula, smallest_parallel,
+)
+from fastlogit.kernels.strided cimport add_axis, merge_axes, walk
+from fastlogit.kernels.arithmetic cimport float32, float64
+from fastlogit.kernels.formulas cimport clamp_bounds
+
+cnp.import_array()
+
+cdef extern from "numpy/arrayobject.h":
+    bint PyArray_SAMESHAPE(cnp.ndarray, cnp.ndarray) noexcept
+    cnp.ndarray PyArray_NewLikeArray(cnp.ndarray, cnp.NPY_ORDER, PyObject *descr, int subok)
+
+cdef const elementwise_kernels *kernels = <const elementwise_kernels *> PyCapsule_GetPointer(
+    _isa.kernels("elementwise"), "fastlogit.kernels.elementwise"
+)
+
+cdef enum:
+    SMALLEST_WITHOUT_GIL = 2048  # elements below which letting the GIL go costs more than it gives
+
+cdef object memmap = np.memmap
+
+
+cdef inline bint is_direct(object array):
+    """Whether the kernels can take this object as it is: a plain array of native float32 or float64."""
+    return (
+        (type(array) is cnp.ndarray or type(array) is memmap)
+        and (
+            cnp.PyArray_TYPE(<cnp.ndarray> array) == cnp.NPY_DOUBLE
+            or cnp.PyArray_TYPE(<cnp.ndarray> array) == cnp.NPY_FLOAT
+        )
+        and cnp.PyArray_ISNOTSWAPPED(<cnp.ndarray> array)
+    )
+
+
+cdef bint same_elements_or_apart(cnp.ndarray x, cnp.ndarray out):
+    """Whether writing an element of ``out`` can only change the element of ``x`` at the same place."""
+    cdef int axis
+    cdef Py_ssize_t extent, x_low = 0, x_high, out_low = 0, out_high
+    cdef bint same = cnp.PyArray_BYTES(x) == cnp.PyArray_BYTES(out)
+    x_high = out_high = cnp.PyArray_ITEMSIZE(x)
+    for axis in range(cnp.PyArray_NDIM(x)):
+        extent = (cnp.PyArray_DIM(x, axis) - 1) * cnp.PyArray_STRIDE(x, axis)
+        x_high += max(extent, 0)
+        x_low += min(extent, 0)
+        same = same and (
+            cnp.PyArray_STRIDE(x, axis) == cnp.PyArray_STRIDE(out, axis)
+            or cnp.PyArray_DIM(x, axis) == 1
+        )
+        extent = (cnp.PyArray_DIM(x, axis) - 1) * cnp.PyArray_STRIDE(out, axis)
+        out_high += max(extent, 0)
+        out_low += min(extent, 0)
+    return (
+        same
+        or cnp.PyArray_BYTES(x) + x_high <= cnp.PyArray_BYTES(out) + out_low
+        or cnp.PyArray_BYTES(out) + out_high <= cnp.PyArray_BYTES(x) + x_low
+    )
+
+
+cdef inline bint has_own_elements(const walk *path, Py_ssize_t itemsize) noexcept nogil:
+    """Whether no two elements of ``out`` share memory, as far as its strides tell."""
+    cdef int axis
+    cdef Py_ssize_t extent = itemsize
+    for axis in range(path.axes - 1, -1, -1):
+        if path.shape[axis] > 1:
+            if path.out_strides[axis] < extent:
+                return False
+            extent = path.shape[axis] * path.out_strides[axis]
+    return True
+
+
+cdef bint transform_directly(formula which, double eps, cnp.ndarray x, cnp.ndarray out):
+    """Write formula(x) to ``out``; False, and nothing written, where NumPy has to see to it."""
+    cdef walk path
+    cdef int axis, threads
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
+    cdef bint is_float32 = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT
+    cdef float32 lower32 = 0, upper32 = 1
+    cdef float64 lower = 0, upper = 1
+    if n == 0:
+        return True
+    path.axes = 0
+    path.x = cnp.PyArray_BYTES(x)
+    path.out = cnp.PyArray_BYTES(out)
+    for axis in range(cnp.PyArray_NDIM(x)):
+        add_axis(
+            &path, cnp.PyArray_DIM(x, axis), cnp.PyArray_STRIDE(x, axis), cnp.PyArray_STRIDE(out, axis)
+        )
+    merge_axes(&path, cnp.PyArray_ITEMSIZE(x))
+    if not has_own_elements(&path, cnp.PyArray_ITEMSIZE(x)):
+        return False
+    if which == CLAMPED_LOGIT:
+        if is_float32:
+            clamp_bounds[float32](eps, &lower32, &upper32)
+            lower, upper = lower32, upper32
+        else:
+            clamp_bounds[float64](eps, &lower, &upper)
+    transform = kernels.float32 if is_float32 else kernels.float64
+    if n < SMALLEST_WITHOUT_GIL:
+        transform(which, &path, lower, upper, 1)
+    else:
+        with nogil:
+            threads = threads_for(n, smallest_parallel(which, is_float32))
+            transform(which, &path, lower, upper, threads)
+    return True
+
+
+cdef object call_directly(formula which, double eps, object x, object out):
+    """The result, or None where NumPy has to see to it."""
+    if not is_direct(x):
+        return None
+    if out is None:
+        if type(x) is memmap or cnp.PyArray_NDIM(<cnp.ndarray> x) == 0:
+            return None
+        out = PyArray_NewLikeArray(<cnp.ndarray> x, cnp.NPY_KEEPORDER, NULL, 0)
+    elif not (
+        is_direct(out)
+        and cnp.PyArray_TYPE(<cnp.ndarray> out) == cnp.PyArray_TYPE(<cnp.ndarray> x)
+        and cnp.PyArray_ISWRITEABLE(<cnp.ndarray> out)
+        and PyArray_SAMESHAPE(<cnp.ndarray> x, <cnp.ndarray> out)
+        and same_elements_or_apart(<cnp.ndarray> x, <cnp.ndarray> out)
+    ):
+        return None
+    return out if transform_directly(which, eps, <cnp.ndarray> x, <cnp.ndarray> out) else None
+
+
+cdef object call(
+    str name, formula which, object ufunc, double eps, object x, object out, object where,
+    object casting, object order, object dtype, object subok,
+):
+    cdef object result
+    cdef dict options
+    cdef bint plain = where is True and dtype is None and order == "K"
+    if plain:
+        result = call_directly(which, eps, x, out)
+        if result is not None:
+            return result
+    options = {}
+    if where is not True:
+        options["where"] = where
+    if casting != "same_kind":
+        options["casting"] = casting
+    if order != "K":
+        options["order"] = order
+    if dtype is not None:
+        options["dtype"] = dtype
+    if subok is not True:
+        options["subok"] = subok
+    if isinstance(out, tuple):
+        if len(out) != 1:
+            raise ValueError(f"{name}: out is a tuple of {len(out)}; pass the one array for the result")
+        (out,) = out
+    if ufunc is None:
+        ufunc = ufuncs.clamped_logit(eps)
+    if overrides(x) or overrides(out):
+        return ufunc(x, **options) if out is None else ufunc(x, out=out, **options)
+    x = np.asanyarray(x)
+    check_real(name, x.dtype)
+    if out is not None:
+        check_out(name, out, np.broadcast_shapes(x.shape, np.shape(where)))
+    elif plain and type(x) is np.ndarray and x.ndim and x.dtype.char != "g":
+        # The converted copy is the result: no second array, and all threads.
+        result = x.astype("=f4" if x.dtype.kind == "f" and x.dtype.itemsize < 8 else "=f8")
+        transform_directly(which, eps, result, result)
+        return result
+    return ufunc(x, out=out, **options)
+
+
+def logit(
+    x, /, eps=None, *, out=None, where=True, casting="same_kind", order="K", dtype=None, subok=True
+):
+    """
+    logit(x, /, eps=None, *, out=None, where=True, casting='same_kind', order='K', dtype=None, subok=True)
+
+    Log odds of a probability, ``log(x / (1 - x))``, element by element.
+
+    The inverse of `expit`. A probability of exactly 0 or 1, which classifiers do return, has infinite
+    log odds; `eps` brings it into [eps, 1 - eps] first, in the same pass.
+
+    Parameters
+    ----------
+    x : array_like
+        Probabilities, of any shape. float32, float64 and long double are computed in their own
+        precision, float16 in float32, bool and integers in float64.
+    eps : float, optional
+        A number with 0 <= eps <= 0.5. `x` is brought into [eps, 1 - eps], both bounds computed in the
+        dtype of the result; for ``eps > 0`` they never reach 0 or 1, so the result is always finite.
+        Without `eps`, ``logit(0)`` is ``-inf``, ``logit(1)`` is ``inf`` and outside [0, 1] the result is
+        NaN. NaN stays NaN.
+    out : ndarray, optional
+        Where the result goes: any strides, and it may be `x` itself. It is returned.
+    where : array_like of bool, optional
+        Compute only where True; elsewhere `out` keeps what it has. Runs on one thread.
+    casting, order, dtype, subok
+        As for any `numpy.ufunc`.
+
+    Returns
+    -------
+    ndarray or scalar
+        The log odds, with the shape of `x`. A scalar if `x` is one. pandas, xarray, dask and polars
+        objects come back as what they were.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not real, `eps` is not a number, or `out` is not an array.
+    ValueError
+        If `eps` is not in [0, 0.5], or `out` is read-only or has the wrong shape.
+
+    See Also
+    --------
+    expit : the inverse.
+
+    Notes
+    -----
+    The error is below 1 unit in the last place for every input, subnormals and the neighbourhood of
+    1/2 included, and the bits depend on neither position, stride nor thread count. No floating-point
+    warning is raised.
+
+    The argument is reduced as ``x / (1 - x) = 2**k (1 + s) / (1 - s)``, and
+    ``s = (x - 2**k (1 - x)) / (x + 2**k (1 - x))`` takes one division. The result is
+    ``k log(2) + 2 atanh(s)``; around 1/2, where k is 0, s is ``2 x - 1`` and nothing is lost.
+
+    Examples
+    --------
+    Average two models in logit space, in place, although one of them is certain:
+
+    >>> import numpy as np
+    >>> from fastlogit import expit, logit
+    >>> p = np.array([[0.5, 0.9, 1.0], [0.5, 0.99, 0.999]])
+    >>> z = logit(p, 1e-6, out=p)
+    >>> z is p
+    True
+    >>> expit(z.mean(axis=0))
+    array([0.5       , 0.96760234, 0.99996837])
+
+    Near 1/2 the naive expression loses digits that this one keeps:
+
+    >>> x = 0.5 + 2.0**-50
+    >>> float(logit(x) / 2.0**-48), float(np.log(x / (1 - x)) / 2.0**-48)
+    (1.0, 1.0)
+    """
+    cdef double bound = 0
+    if eps is None:
+        return call("logit", LOGIT, ufuncs.logit, 0, x, out, where, casting, order, dtype, subok)
+    if type(eps) is float and 0 <= <double> eps <= 0.5:
+        bound = eps
+    else:
+        bound = check_eps(eps)
+    return call("logit", CLAMPED_LOGIT, None, bound, x, out, where, casting, order, dtype, subok)
+
+
+def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=None, subok=True):
+    """
+    expit(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True)
+
+    Logistic sigmoid, ``1 / (1 + exp(-x))``, element by element: the probability that belongs to log odds.
+
+    The inverse of `logit`.
+
+    Parameters
+    ----------
+    x : array_like
+        Log odds, of any shape. float32, float64 and long double are computed in their own precision,
+        float16 in float32, bool and integers in float64.
+    out : ndarray, optional
+        Where the result goes: any strides, and it may be `x` itself. It is returned.
+    where : array_like of bool, optional
+        Compute only where True; elsewhere `out` keeps what it has. Runs on one thread.
+    casting, order, dtype, subok
+        As for any `numpy.ufunc`.
+
+    Returns
+    -------
+    ndarray or scalar
+        Probabilities in [0, 1], with the shape of `x`. A scalar if `x` is one. pandas, xarray, dask and
+        polars objects come back as what they were.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not real, or `out` is not an array.
+    ValueError
+        If `out` is read-only or has the wrong shape.
+
+    See Also
+    --------
+    logit : the inverse.
+    log_expit : the logarithm of this function, finite where this one is 0.
+
+    Notes
+    -----
+    The error is below 1 unit in the last place for every input, subnormal results included:
+    ``expit(-720.0)`` is 2e-313, where the usual formula gives 0. The bits depend on neither position,
+    stride nor thread count. No floating-point warning is raised.
+
+    ``exp(-abs(x))`` is taken as ``2**k (A + r) / (A - r)`` with the even function ``A = r coth(r / 2)``,
+    so that the whole needs one division, whose rounding error is computed and taken off.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastlogit import expit
+    >>> z = np.array([-np.inf, -1.0, 0.0, 1.0, np.inf])
+    >>> expit(z, out=z)
+    array([0.        , 0.26894142, 0.5       , 0.73105858, 1.        ])
+
+    The far tail keeps its digits:
+
+    >>> expit(-720.0)
+    np.float64(2.03223080241836e-313)
+    """
+    return call("expit", EXPIT, ufuncs.expit, 0, x, out, where, casting, order, dtype, subok)
+
+
+def log_expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=None, subok=True):
+    """
+    log_expit(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True)
+
+    Logarithm of the logistic sigmoid, ``log(expit(x)) = -log(1 + exp(-x))``, element by element.
+
+    The log-likelihood of a success at log odds `x`; that of a failure is ``log_expit(-x)``.
+
+    Parameters
+    ----------
+    x : array_like
+        Log odds, of any shape. float32, float64 and long double are computed in their own precision,
+        float16 in float32, bool and integers in float64.
+    out : ndarray, optional
+        Where the result goes: any strides, and it may be `x` itself. It is returned.
+    where : array_like of bool, optional
+        Compute only where True; elsewhere `out` keeps what it has. Runs on one thread.
+    casting, order, dtype, subok
+        As for any `numpy.ufunc`.
+
+    Returns
+    -------
+    ndarray or scalar
+        Values at most 0, with the shape of `x`. A scalar if `x` is one. pandas, xarray, dask and polars
+        objects come back as what they were.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not real, or `out` is not an array.
+    ValueError
+        If `out` is read-only or has the wrong shape.
+
+    See Also
+    --------
+    expit : the function whose logarithm this is.
+
+    Notes
+    -----
+    The error is below 1 unit in the last place for every input, subnormal results included, and the
+    bits depend on neither position, stride nor thread count. No floating-point warning is raised.
+
+    With ``E = exp(-abs(x))`` the result is ``min(x, 0) - log1p(E)``, and ``log1p(E)`` is
+    ``h log(2) + 2 atanh((1 + E - 2**h) / (1 + E + 2**h))`` with h 0 or 1.
+
+    Examples
+    --------
+    Taking the logarithm of `expit` fails at both ends:
+
+    >>> import numpy as np
+    >>> from fastlogit import expit, log_expit
+    >>> x = np.array([-800.0, 0.0, 40.0])
+    >>> log_expit(x)
+    array([-8.00000000e+02, -6.93147181e-01, -4.24835426e-18])
+    >>> with np.errstate(divide="ignore"):
+    ...     np.log(expit(x))
+    array([       -inf, -0.69314718,  0.        ])
+    """
+    return call(
+        "log_expit", LOG_EXPIT, ufuncs.log_expit, 0, x, out, where, casting, order, dtype, subok
+    )

@@ -1,0 +1,1 @@
+cdef int threads_for(Py_ssize_t elements, Py_ssize_t smallest_parallel) noexcept nogil

@@ -1,0 +1,90 @@
+/* What IEEE arithmetic needs and Cython cannot say. No mathematics stands here. */
+#ifndef FASTLOGIT_ARITHMETIC_H
+#define FASTLOGIT_ARITHMETIC_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Element types that may stand at any address: the compiler then never assumes alignment, and arrays
+   that NumPy calls unaligned need no copy. On registers the attribute changes nothing. */
+#if defined(__GNUC__)
+typedef float fastlogit_float32 __attribute__((aligned(1)));
+typedef double fastlogit_float64 __attribute__((aligned(1)));
+#else
+typedef float fastlogit_float32;
+typedef double fastlogit_float64;
+#endif
+
+static inline uint64_t fastlogit_bits64(double x) { uint64_t u; memcpy(&u, &x, sizeof u); return u; }
+static inline double fastlogit_from_bits64(uint64_t u) { double x; memcpy(&x, &u, sizeof x); return x; }
+static inline uint32_t fastlogit_bits32(float x) { uint32_t u; memcpy(&u, &x, sizeof u); return u; }
+static inline float fastlogit_from_bits32(uint32_t u) { float x; memcpy(&x, &u, sizeof x); return x; }
+
+/* muladd: a * b + c, rounded once or twice, whichever the processor does at full speed.
+   residual: c - a * b with the product exact. Where there is no fused instruction the product is split
+   by the algorithm of Veltkamp and Dekker (Numer. Math. 18 (1971) 224-242); a float product is exact in
+   double. */
+#if defined(__FMA__) || defined(__aarch64__) || defined(__FP_FAST_FMA)
+static inline double fastlogit_muladd64(double a, double b, double c) { return fma(a, b, c); }
+static inline float fastlogit_muladd32(float a, float b, float c) { return fmaf(a, b, c); }
+static inline double fastlogit_residual64(double a, double b, double c) { return fma(-a, b, c); }
+static inline float fastlogit_residual32(float a, float b, float c) { return fmaf(-a, b, c); }
+#else
+static inline double fastlogit_muladd64(double a, double b, double c) { return a * b + c; }
+static inline float fastlogit_muladd32(float a, float b, float c) { return a * b + c; }
+static inline double fastlogit_residual64(double a, double b, double c)
+{
+    const double splitter = 0x1p27 + 1;
+    double a_high = splitter * a, b_high = splitter * b, a_low, b_low, product;
+    a_high = a_high - (a_high - a);
+    b_high = b_high - (b_high - b);
+    a_low = a - a_high;
+    b_low = b - b_high;
+    product = a * b;
+    return (c - product)
+           - (((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low);
+}
+static inline float fastlogit_residual32(float a, float b, float c)
+{
+    return (float)((double)c - (double)a * (double)b);
+}
+#endif
+
+/* The floating-point environment of the thread, set aside while a kernel runs: to nearest, subnormal
+   numbers kept (another library may have switched them off for the whole process), and no flag raised
+   that the caller could see. */
+#if defined(__SSE2__) || defined(_M_X64)
+#include <xmmintrin.h>
+typedef unsigned int fastlogit_environment;
+static inline fastlogit_environment fastlogit_enter(void)
+{
+    fastlogit_environment caller = _mm_getcsr();
+    _mm_setcsr(0x1f80);
+    return caller;
+}
+static inline void fastlogit_leave(fastlogit_environment caller) { _mm_setcsr(caller); }
+#else
+#include <fenv.h>
+typedef fenv_t fastlogit_environment;
+static inline fastlogit_environment fastlogit_enter(void)
+{
+    fastlogit_environment caller;
+    fegetenv(&caller);
+    fesetenv(FE_DFL_ENV);
+    return caller;
+}
+static inline void fastlogit_leave(fastlogit_environment caller) { fesetenv(&caller); }
+#endif
+
+/* Point a Cython memoryview at memory that the caller holds: no Python object is made, so this costs
+   nothing beside a call on eight elements and needs no GIL. */
+#define FASTLOGIT_POINT_1D(view, pointer, n, stride)                                                   \
+    ((view).data = (char *)(pointer), (view).shape[0] = (n), (view).strides[0] = (stride),             \
+     (view).suboffsets[0] = -1)
+#define FASTLOGIT_POINT_2D(view, pointer, rows, columns, row_stride, column_stride)                    \
+    ((view).data = (char *)(pointer), (view).shape[0] = (rows), (view).shape[1] = (columns),           \
+     (view).strides[0] = (row_stride), (view).strides[1] = (column_stride),                            \
+     (view).suboffsets[0] = (view).suboffsets[1] = -1)
+
+#endif

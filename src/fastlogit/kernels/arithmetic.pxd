@@ -1,0 +1,52 @@
+"""The element types and the operations of IEEE arithmetic on them."""
+
+from libc.stdint cimport uint32_t, uint64_t
+
+
+cdef extern from "arithmetic.h" nogil:
+    ctypedef float float32 "fastlogit_float32"
+    ctypedef double float64 "fastlogit_float64"
+
+    uint64_t bits64 "fastlogit_bits64"(double x) noexcept
+    double from_bits64 "fastlogit_from_bits64"(uint64_t u) noexcept
+    uint32_t bits32 "fastlogit_bits32"(float x) noexcept
+    float from_bits32 "fastlogit_from_bits32"(uint32_t u) noexcept
+
+    double muladd64 "fastlogit_muladd64"(double a, double b, double c) noexcept
+    float muladd32 "fastlogit_muladd32"(float a, float b, float c) noexcept
+    double residual64 "fastlogit_residual64"(double a, double b, double c) noexcept
+    float residual32 "fastlogit_residual32"(float a, float b, float c) noexcept
+
+    ctypedef struct environment "fastlogit_environment":
+        pass
+    environment enter "fastlogit_enter"() noexcept
+    void leave "fastlogit_leave"(environment caller) noexcept
+
+    # Macros over any memoryview: (view, pointer, length, stride) and
+    # (view, pointer, rows, columns, row stride, column stride).
+    void point_1d "FASTLOGIT_POINT_1D"(...) noexcept
+    void point_2d "FASTLOGIT_POINT_2D"(...) noexcept
+
+
+ctypedef long double longdouble
+
+
+ctypedef fused real:
+    float32
+    float64
+
+
+cdef inline real muladd(real a, real b, real c) noexcept nogil:
+    """a * b + c, rounded once or twice."""
+    if real is float32:
+        return muladd32(a, b, c)
+    else:
+        return muladd64(a, b, c)
+
+
+cdef inline real residual(real a, real b, real c) noexcept nogil:
+    """c - a * b, rounded once."""
+    if real is float32:
+        return residual32(a, b, c)
+    else:
+        return residual64(a, b, c)

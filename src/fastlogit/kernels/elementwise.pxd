@@ -1,0 +1,29 @@
+"""What a build of ``elementwise.pyx`` offers, whatever its instruction set."""
+
+from fastlogit.kernels.strided cimport walk
+
+
+cdef enum formula:
+    LOGIT
+    CLAMPED_LOGIT
+    EXPIT
+    LOG_EXPIT
+
+
+ctypedef void (*transform)(
+    formula which, const walk *path, double lower, double upper, int threads
+) noexcept nogil
+
+
+cdef struct elementwise_kernels:
+    transform float32
+    transform float64
+
+
+cdef inline Py_ssize_t smallest_parallel(formula which, bint is_float32) noexcept nogil:
+    """Elements from which two threads are faster than one (measured: ``benchmarks/thresholds.py``)."""
+    if which == EXPIT:
+        return 16384 if is_float32 else 8192
+    if which == LOG_EXPIT:
+        return 8192 if is_float32 else 4096
+    return 8192

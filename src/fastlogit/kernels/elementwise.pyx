@@ -1,0 +1,177 @@
+"""out[...] = formula(x[...]) for two strided arrays of one shape, which may be the same array.
+
+The last two axes of the walk are cut into slabs, each small enough for the first-level cache; the slabs
+are spread over the threads. A slab with contiguous rows is computed where it stands, any other is
+gathered, computed and scattered, so there is one vectorised loop per formula and element type.
+"""
+
+from cpython.pycapsule cimport PyCapsule_New
+from cython.parallel cimport prange
+
+from fastlogit.kernels.arithmetic cimport (
+    enter, environment, float32, float64, leave, point_1d, point_2d, real,
+)
+from fastlogit.kernels.elementwise cimport (
+    CLAMPED_LOGIT, EXPIT, LOGIT, elementwise_kernels, formula,
+)
+from fastlogit.kernels.formulas cimport clamped_logit, expit, log_expit, logit
+from fastlogit.kernels.strided cimport walk
+
+
+cdef enum:
+    GATHERED = 1024  # elements of a gathered slab: 8 KiB of float64, a quarter of the smallest L1
+    CONTIGUOUS = 16384  # elements of a contiguous slab: the cost of starting one is then below 0.1 %
+    SHORTEST_ROW = 64  # elements of a contiguous row below which gathering several rows is faster
+
+
+cdef void compute(
+    formula which, const real[::1] x, real[::1] out, real lower, real upper
+) noexcept nogil:
+    cdef Py_ssize_t i
+    if which == LOGIT:
+        for i in range(x.shape[0]):
+            out[i] = logit(x[i])
+    elif which == CLAMPED_LOGIT:
+        for i in range(x.shape[0]):
+            out[i] = clamped_logit(x[i], lower, upper)
+    elif which == EXPIT:
+        for i in range(x.shape[0]):
+            out[i] = expit(x[i])
+    else:
+        for i in range(x.shape[0]):
+            out[i] = log_expit(x[i])
+
+
+cdef void copy(const real[:, :] source, real[:, :] target) noexcept nogil:
+    cdef Py_ssize_t i, j
+    for i in range(source.shape[0]):
+        for j in range(source.shape[1]):
+            target[i, j] = source[i, j]
+
+
+cdef void compute_slab(
+    formula which, real lower, real upper,
+    char *x, Py_ssize_t x_row_stride, Py_ssize_t x_column_stride,
+    char *out, Py_ssize_t out_row_stride, Py_ssize_t out_column_stride,
+    Py_ssize_t rows, Py_ssize_t columns,
+    real[::1] x_row, real[::1] out_row, real[:, :] slab, real[:, :] tile,
+) noexcept nogil:
+    """The memoryviews come in empty; here they are pointed at what they are to cover."""
+    cdef float64 memory[GATHERED]
+    cdef Py_ssize_t i
+    cdef Py_ssize_t itemsize = sizeof(real)
+    cdef environment caller = enter()
+    if is_contiguous(itemsize, x_column_stride, out_column_stride, rows, columns):
+        for i in range(rows):
+            point_1d(x_row, x + i * x_row_stride, columns, itemsize)
+            point_1d(out_row, out + i * out_row_stride, columns, itemsize)
+            compute[real](which, x_row, out_row, lower, upper)
+    else:
+        if rows > columns:
+            rows, columns = columns, rows
+            x_row_stride, x_column_stride = x_column_stride, x_row_stride
+            out_row_stride, out_column_stride = out_column_stride, out_row_stride
+        point_1d(x_row, memory, rows * columns, itemsize)
+        point_2d(tile, memory, rows, columns, columns * itemsize, itemsize)
+        point_2d(slab, x, rows, columns, x_row_stride, x_column_stride)
+        copy[real](slab, tile)
+        compute[real](which, x_row, x_row, lower, upper)
+        point_2d(slab, out, rows, columns, out_row_stride, out_column_stride)
+        copy[real](tile, slab)
+    leave(caller)
+
+
+cdef inline bint is_contiguous(
+    Py_ssize_t itemsize, Py_ssize_t x_stride, Py_ssize_t out_stride, Py_ssize_t rows, Py_ssize_t columns
+) noexcept nogil:
+    return (
+        x_stride == itemsize and out_stride == itemsize and (rows == 1 or columns >= SHORTEST_ROW)
+    )
+
+
+cdef void transform_array(
+    formula which, const walk *path, real lower, real upper, int threads,
+    real[::1] row_view, real[:, :] slab_view,
+) noexcept nogil:
+    cdef int last = path.axes - 1
+    cdef Py_ssize_t columns = path.shape[last], rows = path.shape[last - 1]
+    cdef Py_ssize_t limit, slab_columns, slab_rows, slabs_across, slabs_down, slabs, index
+    cdef int axis
+    limit = CONTIGUOUS if is_contiguous(
+        sizeof(real), path.x_strides[last], path.out_strides[last], rows, columns
+    ) else GATHERED
+    slab_columns = min(columns, limit)
+    slab_rows = min(rows, limit // slab_columns)
+    slabs_across = (columns + slab_columns - 1) // slab_columns
+    slabs_down = (rows + slab_rows - 1) // slab_rows
+    slabs = slabs_across * slabs_down
+    for axis in range(last - 1):
+        slabs *= path.shape[axis]
+    if threads == 1 or slabs == 1:
+        for index in range(slabs):
+            transform_slab[real](
+                which, path, lower, upper, index, slabs_across, slabs_down, slab_columns, slab_rows,
+                row_view, slab_view,
+            )
+    else:
+        for index in prange(slabs, schedule="static", num_threads=threads):
+            transform_slab[real](
+                which, path, lower, upper, index, slabs_across, slabs_down, slab_columns, slab_rows,
+                row_view, slab_view,
+            )
+
+
+cdef void transform_slab(
+    formula which, const walk *path, real lower, real upper, Py_ssize_t index,
+    Py_ssize_t slabs_across, Py_ssize_t slabs_down, Py_ssize_t slab_columns, Py_ssize_t slab_rows,
+    real[::1] row_view, real[:, :] slab_view,
+) noexcept nogil:
+    """Slab number ``index``, counted in C order over (leading axes, rows, columns)."""
+    cdef int last = path.axes - 1, axis
+    cdef Py_ssize_t column = (index % slabs_across) * slab_columns, row, at
+    cdef char *x = path.x
+    cdef char *out = path.out
+    index = index // slabs_across
+    row = (index % slabs_down) * slab_rows
+    index = index // slabs_down
+    for axis in range(last - 2, -1, -1):
+        at = index % path.shape[axis]
+        index = index // path.shape[axis]
+        x += at * path.x_strides[axis]
+        out += at * path.out_strides[axis]
+    compute_slab[real](
+        which, lower, upper,
+        x + row * path.x_strides[last - 1] + column * path.x_strides[last],
+        path.x_strides[last - 1], path.x_strides[last],
+        out + row * path.out_strides[last - 1] + column * path.out_strides[last],
+        path.out_strides[last - 1], path.out_strides[last],
+        min(slab_rows, path.shape[last - 1] - row), min(slab_columns, path.shape[last] - column),
+        row_view, row_view, slab_view, slab_view,
+    )
+
+
+cdef float32[::1] float32_row
+cdef float32[:, :] float32_slab
+cdef float64[::1] float64_row
+cdef float64[:, :] float64_slab
+
+
+cdef void transform_float32(
+    formula which, const walk *path, double lower, double upper, int threads
+) noexcept nogil:
+    transform_array[float32](
+        which, path, <float32> lower, <float32> upper, threads, float32_row, float32_slab
+    )
+
+
+cdef void transform_float64(
+    formula which, const walk *path, double lower, double upper, int threads
+) noexcept nogil:
+    transform_array[float64](which, path, lower, upper, threads, float64_row, float64_slab)
+
+
+cdef elementwise_kernels table
+table.float32 = transform_float32
+table.float64 = transform_float64
+
+kernels = PyCapsule_New(&table, "fastlogit.kernels.elementwise", NULL)

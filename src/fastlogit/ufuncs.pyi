@@ -1,0 +1,7 @@
+import numpy as np
+
+logit: np.ufunc
+expit: np.ufunc
+log_expit: np.ufunc
+
+def clamped_logit(eps: float) -> np.ufunc: ...

@@ -1,0 +1,311 @@
+# cython: cdivision=True
+"""The functions as NumPy ufuncs, for everything that speaks NumPy's ufunc protocol.
+
+``logit``, ``expit`` and ``log_expit`` are unary `numpy.ufunc` objects with loops for float32, float64 and
+long double. ``clamped_logit(eps)`` makes a fourth kind. Bool and integer input is computed in float64,
+float16 in float32. Long runs use all threads.
+
+Examples
+--------
+>>> import numpy as np
+>>> from fastlogit import ufuncs
+>>> ufuncs.expit(np.array([-1.0, 0.0, 1.0]))
+array([0.26894142, 0.5       , 0.73105858])
+>>> ufuncs.logit.types
+['f->f', 'd->d', 'g->g']
+"""
+
+import sys
+from functools import lru_cache
+
+import numpy as np
+
+from fastlogit import _isa
+
+cimport cython
+cimport numpy as cnp
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
+from cpython.ref cimport Py_INCREF, PyObject
+from cython.parallel cimport prange
+from libc.string cimport memcpy
+
+from fastlogit._threads cimport threads_for
+from fastlogit.kernels.arithmetic cimport bits64, float32, float64, longdouble
+from fastlogit.kernels.elementwise cimport (
+    CLAMPED_LOGIT, EXPIT, LOG_EXPIT, LOGIT, elementwise_kernels, formula, smallest_parallel,
+)
+from fastlogit.kernels.formulas cimport clamp_bounds
+from fastlogit.kernels.longdouble cimport (
+    clamped_logit_longdouble, expit_longdouble, log_expit_longdouble, logit_longdouble,
+)
+from fastlogit.kernels.strided cimport add_axis, merge_axes, walk
+
+cdef extern from "numpy/ndarraytypes.h":
+    ctypedef struct PyArray_DTypeMeta:
+        pass
+    PyArray_DTypeMeta PyArray_DoubleDType
+
+cdef extern from "<fenv.h>" nogil:
+    ctypedef struct fenv_t:
+        pass
+    int feholdexcept(fenv_t *) noexcept
+    int fesetenv(const fenv_t *) noexcept
+
+cdef extern from "numpy/ufuncobject.h":
+    int PyUFunc_AddPromoter(object ufunc, object dtypes, object promoter) except -1
+
+cnp.import_array()
+cnp.import_umath()
+
+cdef const elementwise_kernels *kernels = <const elementwise_kernels *> PyCapsule_GetPointer(
+    _isa.kernels("elementwise"), "fastlogit.kernels.elementwise"
+)
+
+cdef enum:
+    SEQUENTIAL = 512  # elements that a loop over half-overlapping memory takes at a time
+
+
+cdef struct parameters:
+    formula which
+    long double lower
+    long double upper
+
+
+ctypedef fused element:
+    float32
+    float64
+
+
+cdef void transform_run(
+    const parameters *chosen, element *tag, char *x, Py_ssize_t x_stride, char *out,
+    Py_ssize_t out_stride, Py_ssize_t n, int threads,
+) noexcept nogil:
+    cdef walk path
+    path.axes = 0
+    path.x = x
+    path.out = out
+    add_axis(&path, n, x_stride, out_stride)
+    merge_axes(&path, sizeof(element))
+    if element is float32:
+        kernels.float32(chosen.which, &path, chosen.lower, chosen.upper, threads)
+    else:
+        kernels.float64(chosen.which, &path, chosen.lower, chosen.upper, threads)
+
+
+cdef inline bint overlaps_in_part(
+    char *x, Py_ssize_t x_stride, char *out, Py_ssize_t out_stride, Py_ssize_t n, Py_ssize_t itemsize
+) noexcept nogil:
+    """Whether an element of ``out`` may share memory with another element of ``x`` than its own."""
+    cdef Py_ssize_t stride = out_stride if out_stride >= 0 else -out_stride, gap
+    cdef Py_ssize_t x_reach = (n - 1) * x_stride, out_reach = (n - 1) * out_stride
+    if (
+        x + max(x_reach, 0) + itemsize <= out + min(out_reach, 0)
+        or out + max(out_reach, 0) + itemsize <= x + min(x_reach, 0)
+    ):
+        return False
+    if x_stride != out_stride or stride < itemsize:
+        return n > 1
+    gap = (x - out) % stride
+    return x != out and (gap == 0 or not itemsize <= (gap if gap > 0 else gap + stride) <= stride - itemsize)
+
+
+cdef void real_loop(
+    element *tag, char **args, const cnp.npy_intp *dimensions, const cnp.npy_intp *steps,
+    const parameters *chosen,
+) noexcept nogil:
+    """An inner loop must leave the pointers that NumPy hands it as they are."""
+    cdef char *x = args[0]
+    cdef char *out = args[1]
+    cdef Py_ssize_t n = dimensions[0], x_stride = steps[0], out_stride = steps[1], chunk, start, length, i
+    cdef element buffer[SEQUENTIAL]
+    if not overlaps_in_part(x, x_stride, out, out_stride, n, sizeof(element)):
+        transform_run[element](
+            chosen, NULL, x, x_stride, out, out_stride, n,
+            threads_for(n, smallest_parallel(chosen.which, element is float32)),
+        )
+        return
+    # NumPy lets memory overlap where the input runs ahead of the output: element by element in order.
+    for chunk in range((n + SEQUENTIAL - 1) // SEQUENTIAL):
+        start = chunk * SEQUENTIAL
+        length = min(<Py_ssize_t> SEQUENTIAL, n - start)
+        transform_run[element](
+            chosen, NULL, x + start * x_stride, x_stride, <char *> buffer, sizeof(element), length, 1
+        )
+        for i in range(length):
+            memcpy(out + (start + i) * out_stride, &buffer[i], sizeof(element))
+
+
+cdef void loop_float32(
+    char **args, const cnp.npy_intp *dimensions, const cnp.npy_intp *steps, void *data
+) noexcept nogil:
+    real_loop[float32](NULL, args, dimensions, steps, <const parameters *> data)
+
+
+cdef void loop_float64(
+    char **args, const cnp.npy_intp *dimensions, const cnp.npy_intp *steps, void *data
+) noexcept nogil:
+    real_loop[float64](NULL, args, dimensions, steps, <const parameters *> data)
+
+
+cdef inline long double apply_longdouble(const parameters *chosen, long double x) noexcept nogil:
+    if chosen.which == LOGIT:
+        return logit_longdouble(x)
+    if chosen.which == CLAMPED_LOGIT:
+        return clamped_logit_longdouble(x, chosen.lower, chosen.upper)
+    if chosen.which == EXPIT:
+        return expit_longdouble(x)
+    return log_expit_longdouble(x)
+
+
+cdef void longdouble_chunk(
+    const parameters *chosen, char *x, Py_ssize_t x_stride, char *out, Py_ssize_t out_stride, Py_ssize_t n
+) noexcept nogil:
+    cdef fenv_t caller
+    cdef Py_ssize_t i
+    feholdexcept(&caller)
+    for i in range(n):
+        (<long double *> (out + i * out_stride))[0] = apply_longdouble(
+            chosen, (<long double *> (x + i * x_stride))[0]
+        )
+    fesetenv(&caller)
+
+
+cdef void loop_longdouble(
+    char **args, const cnp.npy_intp *dimensions, const cnp.npy_intp *steps, void *data
+) noexcept nogil:
+    cdef char *x = args[0]
+    cdef char *out = args[1]
+    cdef const parameters *chosen = <const parameters *> data
+    cdef Py_ssize_t n = dimensions[0], x_stride = steps[0], out_stride = steps[1], chunks, chunk
+    cdef int threads = threads_for(n, SEQUENTIAL)
+    if threads == 1 or overlaps_in_part(x, x_stride, out, out_stride, n, sizeof(long double)):
+        longdouble_chunk(chosen, x, x_stride, out, out_stride, n)
+        return
+    chunks = (n + SEQUENTIAL - 1) // SEQUENTIAL
+    for chunk in prange(chunks, schedule="static", num_threads=threads):
+        longdouble_chunk(
+            chosen,
+            x + chunk * SEQUENTIAL * x_stride, x_stride,
+            out + chunk * SEQUENTIAL * out_stride, out_stride,
+            min(<Py_ssize_t> SEQUENTIAL, n - chunk * SEQUENTIAL),
+        )
+
+
+cdef cnp.PyUFuncGenericFunction loops[3]
+loops[0] = <cnp.PyUFuncGenericFunction> loop_float32
+loops[1] = <cnp.PyUFuncGenericFunction> loop_float64
+loops[2] = <cnp.PyUFuncGenericFunction> loop_longdouble
+
+cdef char types[6]
+types[0] = types[1] = cnp.NPY_FLOAT
+types[2] = types[3] = cnp.NPY_DOUBLE
+types[4] = types[5] = cnp.NPY_LONGDOUBLE
+
+
+cdef int promote_to_float64(
+    object ufunc, PyArray_DTypeMeta **op_dtypes, PyArray_DTypeMeta **signature,
+    PyArray_DTypeMeta **new_op_dtypes,
+) except -1:
+    """bool and integers are computed in float64, also the small ones that float32 could hold."""
+    cdef int i
+    for i in range(2):
+        new_op_dtypes[i] = signature[i] if signature[i] != NULL else &PyArray_DoubleDType
+        Py_INCREF(<object> <PyObject *> new_op_dtypes[i])
+    return 0
+
+
+cdef object float64_promoter = PyCapsule_New(<void *> promote_to_float64, "numpy._ufunc_promoter", NULL)
+
+
+@cython.final
+cdef class Definition:
+    """The memory that a ufunc points into; the ufunc owns it."""
+
+    cdef parameters per_loop[3]
+    cdef void *data[3]
+    cdef bytes name
+    cdef bytes doc
+
+
+cdef object make_ufunc(formula which, str name, str doc, double eps=0):
+    cdef Definition definition = Definition()
+    cdef cnp.ufunc made
+    cdef float32 lower32, upper32
+    cdef float64 lower64, upper64
+    cdef longdouble lower, upper
+    cdef int i
+    definition.name = name.encode()
+    definition.doc = doc.encode()
+    clamp_bounds[float32](eps, &lower32, &upper32)
+    clamp_bounds[float64](eps, &lower64, &upper64)
+    clamp_bounds[longdouble](eps, &lower, &upper)
+    definition.per_loop[0] = parameters(which, lower32, upper32)
+    definition.per_loop[1] = parameters(which, lower64, upper64)
+    definition.per_loop[2] = parameters(which, lower, upper)
+    for i in range(3):
+        definition.data[i] = &definition.per_loop[i]
+    made = cnp.PyUFunc_FromFuncAndData(
+        loops, definition.data, types, 3, 1, 1, cnp.PyUFunc_None, definition.name, definition.doc, 0
+    )
+    Py_INCREF(definition)
+    made.obj = <PyObject *> definition
+    for dtype in {type(np.dtype(code)) for code in "?" + np.typecodes["AllInteger"]}:
+        PyUFunc_AddPromoter(made, (dtype, np.dtype), float64_promoter)
+    return made
+
+
+@lru_cache(maxsize=None)
+def clamped_logit(double eps):
+    """The unary ufunc ``logit`` of its argument brought into [eps, 1 - eps].
+
+    A ufunc of one argument is what pandas and other containers can apply to themselves; one that took
+    eps as its second would meet them with an array in its place.
+
+    Parameters
+    ----------
+    eps : float
+        0 <= eps <= 0.5. The bounds are computed in the dtype of the loop and for eps > 0 never reach
+        0 or 1, so that the result is finite.
+
+    Returns
+    -------
+    numpy.ufunc
+        The same object for the same eps.
+
+    Raises
+    ------
+    ValueError
+        If `eps` is not in [0, 0.5].
+
+    Examples
+    --------
+    >>> from fastlogit import ufuncs
+    >>> ufuncs.clamped_logit(1e-6)([0.0, 0.5, 1.0])
+    array([-13.81550956,   0.        ,  13.81550956])
+    """
+    if not 0 <= eps <= 0.5:
+        raise ValueError(f"eps is {eps!r}; it must be a number with 0 <= eps <= 0.5")
+    # Pickle finds a ufunc by name in its module; the name says which eps to make it for (__getattr__).
+    name = f"clamped_logit_{bits64(eps):016x}"
+    made = make_ufunc(
+        CLAMPED_LOGIT,
+        name,
+        f"logit of the argument brought into [eps, 1 - eps], eps = {eps!r}",
+        eps,
+    )
+    setattr(sys.modules[__name__], name, made)
+    return made
+
+
+def __getattr__(name):
+    prefix, _, pattern = name.rpartition("_")
+    if prefix == "clamped_logit" and len(pattern) == 16:
+        return clamped_logit(float(np.uint64(int(pattern, 16)).view(np.float64)))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+logit = make_ufunc(LOGIT, "logit", "log(x / (1 - x)), element by element; see fastlogit.logit.")
+expit = make_ufunc(EXPIT, "expit", "1 / (1 + exp(-x)), element by element; see fastlogit.expit.")
+log_expit = make_ufunc(
+    LOG_EXPIT, "log_expit", "log(1 / (1 + exp(-x))), element by element; see fastlogit.log_expit."
+)
