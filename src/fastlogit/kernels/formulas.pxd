@@ -17,7 +17,6 @@ cdef extern from *:
     """
     #define TWO_64 0x1p64
     #define TWO_MINUS_64 0x1p-64
-    #define TWO_24 0x1p24f
     #define TWO_MINUS_24 0x1p-24f
 
     /* ln 2 in two parts, the first so short that its product with any exponent is exact. */
@@ -28,20 +27,28 @@ cdef extern from *:
     #define LN2_HIGH_32 0x1.62e4p-1f
     #define LN2_LOW_32 0x1.7f7d1cp-20f
 
-    /* Adding one of these rounds to an integer k, which then stands in the low bits of the sum; what
-       follows 0x1.8p52 makes of those bits the biased exponent of 2^(k + 64) (float32: 2^(k + 24)). */
-    #define ROUND_AND_BIAS (0x1.8p52 + 1023 + 64)
-    #define ROUND_AND_BIAS_32 (0x1.8p23f + 127 + 24)
+    /* Adding one of these rounds to an integer, which then stands in the low bits of the sum, with the
+       bias of an exponent on top. */
+    #define ROUND_AND_BIAS (0x1.8p52 + 1023)
+    #define ROUND_AND_BIAS_32 (0x1.8p23f + 127)
 
-    /* r coth(r/2) = 2 + z (COTH_1 + z (COTH_2 + ...)), z = r^2, |r| <= 0.3467 (half of ln 2 and what the
-       rounding of k adds). Error of exp(r): 2^-60.0 with five terms, 2^-28.7 with two in float32. */
-    #define COTH_1 0x1.555555555553ep-3
-    #define COTH_2 -0x1.6c16c16bebbd4p-9
-    #define COTH_3 0x1.1566aaf204719p-14
-    #define COTH_4 -0x1.bbd41b6f0458ap-20
-    #define COTH_5 0x1.6376280f63866p-25
-    #define COTH_1_32 0x1.55551ep-3f
-    #define COTH_2_32 -0x1.6aa3d2p-9f
+    /* exp(r) = 1 + r + r^2 (EXP_2 + EXP_3 r + ...), |r| <= 0.3467: half of ln 2, and what the rounding
+       of k adds. Relative error 2^-57.9 up to r^11, and 2^-28.2 up to r^6 in float32. */
+    #define EXP_2 0x1.000000000000ap-1
+    #define EXP_3 0x1.55555555554fep-3
+    #define EXP_4 0x1.55555555506acp-5
+    #define EXP_5 0x1.1111111126b2ep-7
+    #define EXP_6 0x1.6c16c1847c94ap-10
+    #define EXP_7 0x1.a01a012ffa329p-13
+    #define EXP_8 0x1.a019994c13178p-16
+    #define EXP_9 0x1.71df18b9a0df3p-19
+    #define EXP_10 0x1.28ae10fc979b5p-22
+    #define EXP_11 0x1.ad93720b9f81fp-26
+    #define EXP_2_32 0x1.fffffap-2f
+    #define EXP_3_32 0x1.555492p-3f
+    #define EXP_4_32 0x1.555a26p-5f
+    #define EXP_5_32 0x1.123988p-7f
+    #define EXP_6_32 0x1.694cd2p-10f
 
     /* 2 atanh(s) = 2 s + s z (ATANH_1 + z (ATANH_2 + ...)), z = s^2, |s| <= 0.2003. Error 2^-66.3 of 2 s. */
     #define ATANH_1 0x1.5555555555555p-1
@@ -55,50 +62,59 @@ cdef extern from *:
     #define ATANH_9 0x1.f89d9720618efp-4
     """
     const double TWO_64, TWO_MINUS_64
-    const float TWO_24, TWO_MINUS_24
+    const float TWO_MINUS_24
     const double LOG2_E, LN2, LN2_HIGH, LN2_LOW
     const float LN2_HIGH_32, LN2_LOW_32
     const double ROUND_AND_BIAS
     const float ROUND_AND_BIAS_32
-    const double COTH_1, COTH_2, COTH_3, COTH_4, COTH_5
-    const float COTH_1_32, COTH_2_32
+    const double EXP_2, EXP_3, EXP_4, EXP_5, EXP_6, EXP_7, EXP_8, EXP_9, EXP_10, EXP_11
+    const float EXP_2_32, EXP_3_32, EXP_4_32, EXP_5_32, EXP_6_32
     const double ATANH_1, ATANH_2, ATANH_3, ATANH_4, ATANH_5, ATANH_6, ATANH_7, ATANH_8, ATANH_9
 
 
-cdef inline void exp_ratio(
-    real a, real *scaled_power, real *power, real *below, real *above, real *above_tail
-) noexcept nogil:
-    """exp(a) = power * (above + above_tail) / below for -746 <= a <= 0 (float32: -104 <= a).
+cdef inline void exp_parts(real x, real scale, real *power, real *p, real *p_tail) noexcept nogil:
+    """exp(x) = 2^-scale * power * (1 + p + p_tail), where power is a power of two and abs(p) < 0.42.
 
-    a = k ln 2 + r and power = 2^k; then exp(r) = (A + r) / (A - r) with the even function
-    A = r coth(r/2), which needs half the coefficients of exp itself. ``below`` is A - r as rounded:
-    above = below + 2 r, so an error d of below changes 2 r / below, and the quotient, by at most 0.42 d,
-    and only ``above`` has a tail. ``scaled_power`` is 2^(k + 64) (float32: 2^(k + 24)), which is normal
-    where 2^k itself is subnormal.
+    x = k ln 2 + r and p + p_tail = exp(r) - 1. ``scale``, an integer constant, keeps power = 2^(k + scale)
+    normal where 2^k is not; -1022 <= k + scale <= 1023 (float32: -126 to 127) is the caller's to see to.
+    A caller that leaves p_tail out does not pay for it: then the roundings of r and p remain, 2^-55
+    each (in float32 that of p alone, 2^-26: there the low part of r is added last).
     """
-    cdef real biased, k, r, z, coth
+    cdef real biased, k, high, low, r, z, z2, q
     if real is float32:
-        biased = muladd32(a, <float> LOG2_E, ROUND_AND_BIAS_32)
-        k = biased - ROUND_AND_BIAS_32
-        scaled_power[0] = from_bits32(bits32(biased) << 23)
-        power[0] = scaled_power[0] * TWO_MINUS_24
-        r = muladd32(k, -LN2_LOW_32, muladd32(k, -LN2_HIGH_32, a))
+        biased = muladd32(x, <float> LOG2_E, ROUND_AND_BIAS_32 + scale)
+        k = biased - (ROUND_AND_BIAS_32 + scale)
+        power[0] = from_bits32(bits32(biased) << 23)
+        high = muladd32(k, -LN2_HIGH_32, x)
+        low = k * -LN2_LOW_32
+        r = high + low
         z = r * r
-        coth = muladd32(z, COTH_2_32, COTH_1_32)
+        q = muladd32(
+            z,
+            muladd32(z, EXP_6_32, muladd32(EXP_5_32, r, EXP_4_32)),
+            muladd32(EXP_3_32, r, EXP_2_32),
+        )
+        p[0] = high + muladd32(z, q, low)
+        p_tail[0] = muladd32(z, q, low) - (p[0] - high)
     else:
-        biased = muladd64(a, LOG2_E, ROUND_AND_BIAS)
-        k = biased - ROUND_AND_BIAS
-        scaled_power[0] = from_bits64(bits64(biased) << 52)
-        power[0] = scaled_power[0] * TWO_MINUS_64
-        r = muladd64(k, -LN2_LOW, muladd64(k, -LN2_HIGH, a))
+        biased = muladd64(x, LOG2_E, ROUND_AND_BIAS + scale)
+        k = biased - (ROUND_AND_BIAS + scale)
+        power[0] = from_bits64(bits64(biased) << 52)
+        high = muladd64(k, -LN2_HIGH, x)
+        r = muladd64(k, -LN2_LOW, high)
         z = r * r
-        coth = muladd64(z, COTH_5, COTH_4)
-        coth = muladd64(z, coth, COTH_3)
-        coth = muladd64(z, coth, COTH_2)
-        coth = muladd64(z, coth, COTH_1)
-    below[0] = 2 + muladd[real](z, coth, -r)
-    above[0] = muladd[real](r, 2, below[0])
-    above_tail[0] = muladd[real](r, 2, below[0] - above[0])
+        z2 = z * z
+        q = muladd64(
+            z2,
+            muladd64(
+                z2,
+                muladd64(EXP_11, r, EXP_10),
+                muladd64(z, muladd64(EXP_9, r, EXP_8), muladd64(EXP_7, r, EXP_6)),
+            ),
+            muladd64(z, muladd64(EXP_5, r, EXP_4), muladd64(EXP_3, r, EXP_2)),
+        )
+        p[0] = muladd64(z, q, r)
+        p_tail[0] = muladd64(z, q, r - p[0]) + muladd64(k, -LN2_LOW, high - r)
 
 
 cdef inline double atanh_tail(double z) noexcept nogil:
@@ -116,83 +132,78 @@ cdef inline double atanh_tail(double z) noexcept nogil:
 cdef inline real expit(real x) noexcept nogil:
     """1 / (1 + exp(-x)).
 
-    v = E / (1 + E) with E = exp(-abs(x)) = power * above / below is the result for x < 0, and 1 - v for
-    x > 0, where v <= 1/2 makes the subtraction cost half an ulp and half of v's own error. The quotient
-    above / (below + power * above) is corrected once by its residual, which holds the roundings of
-    numerator, denominator and reciprocal; what is left are r, ``below`` and the last rounding.
-    The power of two comes last, through 2^64 (2^24), so that subnormal results are rounded once more
-    and not lost. Below ``-746`` (``-104``) the result is less than half the smallest subnormal.
+    v = 1 / (1 + exp(abs(x))) is the result for x < 0, and 1 - v for x > 0, where v <= 1/2 makes the
+    subtraction cost half an ulp and half of v's own error. With exp(abs(x)) = power * (1 + p) the
+    denominator is 1 + power + power * p; its two roundings go into ``tail``, and one Newton step
+    takes them and the rounding of the reciprocal off. What is left is the error of p and the last
+    rounding. All is computed times 2^-64 (float32: 2^-24), so that exp does not overflow and a subnormal
+    result is rounded from a normal one. Above 746 (104) v is less than half the smallest subnormal.
     """
-    cdef real a, scaled_power, power, below, above, above_tail
-    cdef real denominator, denominator_tail, reciprocal, v, error
-    a = -fabs(x)
-    exp_ratio[real](a, &scaled_power, &power, &below, &above, &above_tail)
-    denominator = muladd[real](power, above, below)
-    denominator_tail = muladd[real](
-        power, above_tail, muladd[real](power, above, below - denominator)
-    )
-    reciprocal = 1 / denominator
-    v = above * reciprocal
-    error = residual[real](v, denominator, above) + residual[real](v, denominator_tail, above_tail)
-    v = muladd[real](error, reciprocal, v)
+    cdef real a = fabs(x), power, p, p_tail, one, whole, denominator, tail, v, farthest
     if real is float32:
-        v = 0 if a < -104 else v * scaled_power
-        v = v * TWO_MINUS_24
+        one = TWO_MINUS_24
+        farthest = 104
+        exp_parts[float32](a, -24, &power, &p, &p_tail)
     else:
-        v = 0 if a < -746 else v * scaled_power
-        v = v * TWO_MINUS_64
+        one = TWO_MINUS_64
+        farthest = 746
+        exp_parts[float64](a, -64, &power, &p, &p_tail)
+    whole = power + one
+    denominator = muladd[real](power, p, whole)
+    tail = muladd[real](power, p, whole - denominator) + (one - (whole - power))
+    v = 1 / denominator
+    v = muladd[real](v, residual[real](v, tail, residual[real](v, denominator, 1)), v)
+    v = v * one
+    v = 0 if a > farthest else v
     return v if x < 0 else 1 - v
 
 
 cdef inline real log_expit(real x) noexcept nogil:
     """log(1 / (1 + exp(-x))) = min(x, 0) - log1p(E), E = exp(-abs(x)).
 
-    log1p(E) = h ln 2 + 2 atanh(numerator / denominator), where h = 0 for E <= 1/2, else 1, and
-    numerator / denominator = (1 + E - 2^h) / (1 + E + 2^h); with E = power * above / below one division
-    does. So s stays within 1/5, and for large x nothing is lost: log1p(E) is 2 s (1 + ...).
-    float64 carries the roundings of the quotient and of the leading sum, all times 2^64 so that a
-    subnormal result is rounded from a normal one. float32 is the same formula in float64 arithmetic
-    without them.
+    log1p(E) = h ln 2 + 2 atanh(s), s = (1 + E - 2^h) / (1 + E + 2^h), where h = 0 for E < 1/2, else 1: so s
+    stays within 1/5, and for large x nothing is lost, since then log1p(E) is 2 s (1 + ...).
+    float64 carries the roundings of E, of the quotient and of the leading sum, and computes all times
+    2^64, so that a subnormal result is rounded from a normal one. float32 is the same formula in float64
+    arithmetic without them. Below -746 the result is x, above it is 0.
     """
-    cdef double a, scaled_power, power, below, above, above_tail
-    cdef double leading, leading_tail, numerator, denominator, scaled, negative
-    cdef double multiple, removed, ln2_high, ln2_low, total, rest, reciprocal, error, s, z
+    cdef double a, power, p, p_tail, negative, exp_a, h, leading, numerator, denominator, s, z, total
+    cdef double power_64, exp_p, exp_p_tail, one_64, h_high, h_low, tail, reciprocal, error, rest
     cdef bint half
     a = -fabs(x)
-    exp_ratio[float64](a, &scaled_power, &power, &below, &above, &above_tail)
-    half = a > -LN2
     negative = x if x < 0 else -0.0
-    multiple = 3.0 if half else 2.0
-    scaled = power * above
-    denominator = muladd64(multiple, below, scaled)
+    half = a > -LN2
     if real is float32:
-        removed = -1.0 if half else 0.0
-        leading = (-LN2 if half else 0.0) + negative
-        s = muladd64(removed, below, scaled) / denominator
+        exp_parts[float64](a, 0, &power, &p, &p_tail)
+        exp_a = muladd64(power, p, power)
+        numerator = exp_a - (1.0 if half else 0.0)
+        denominator = exp_a + (3.0 if half else 2.0)
+        s = numerator / denominator
         z = s * s
+        leading = negative - (LN2 if half else 0.0)
         total = leading - muladd64(s * z, atanh_tail(z), s + s)
     else:
-        removed = -TWO_64 if half else 0.0
-        ln2_high = -LN2_HIGH if half else 0.0
-        ln2_low = -LN2_LOW if half else 0.0
-        leading = ln2_high + negative
-        leading_tail = (ln2_high - leading) + negative + ln2_low
-        leading = leading * TWO_64
-        numerator = muladd64(scaled_power, above, removed * below)
+        exp_parts[float64](a, 64, &power_64, &p, &p_tail)
+        power = power_64 * TWO_MINUS_64
+        exp_p = 1 + p
+        exp_p_tail = (p - (exp_p - 1)) + p_tail
+        one_64 = TWO_64 if half else 0.0
+        h = 3.0 if half else 2.0
+        numerator = muladd64(power_64, exp_p, -one_64)
+        denominator = muladd64(power, exp_p, h)
+        tail = muladd64(power, exp_p_tail, muladd64(power, exp_p, h - denominator))
         reciprocal = 1 / denominator
         s = numerator * reciprocal
-        error = (
-            residual64(s, denominator, numerator)
-            + residual64(
-                s,
-                muladd64(power, above_tail, muladd64(multiple, below, -denominator) + scaled),
-                scaled_power * above_tail,
-            )
-        )
+        error = residual64(s, denominator, numerator) + residual64(s, tail, power_64 * exp_p_tail)
         z = (s * TWO_MINUS_64) * (s * TWO_MINUS_64)
+        h_high = -LN2_HIGH if half else 0.0
+        h_low = -LN2_LOW if half else 0.0
+        leading = h_high + negative
+        tail = (h_high - leading) + negative + h_low
+        leading = leading * TWO_64
         total = muladd64(s, -2, leading)
         rest = muladd64(s, -2, leading - total)
-        rest = muladd64(leading_tail, TWO_64, rest)
+        rest = muladd64(tail, TWO_64, rest)
         rest = muladd64(error * reciprocal, -2, rest)
         rest = muladd64(-s * z, atanh_tail(z), rest)
         total = (total + rest) * TWO_MINUS_64
