@@ -167,39 +167,32 @@ cdef inline real log_expit(real x) noexcept nogil:
     2^64, so that a subnormal result is rounded from a normal one. float32 is the same formula in float64
     arithmetic without them. Below -746 the result is x, above it is 0.
     """
-    cdef double a, power, p, p_tail, negative, exp_a, h, leading, numerator, denominator, s, z, total
-    cdef double power_64, exp_p, exp_p_tail, one_64, h_high, h_low, tail, reciprocal, error, rest
-    cdef bint half
+    cdef double a, power, p, p_tail, negative, h, leading, numerator, denominator, s, z, total
+    cdef double exp_a, scaled, exp_p, exp_p_tail, tail, reciprocal, error, rest
     a = -fabs(x)
     negative = x if x < 0 else -0.0
-    half = a > -LN2
+    h = 1.0 if a > -LN2 else 0.0
     if real is float32:
         exp_parts[float64](a, 0, &power, &p, &p_tail)
         exp_a = muladd64(power, p, power)
-        numerator = exp_a - (1.0 if half else 0.0)
-        denominator = exp_a + (3.0 if half else 2.0)
-        s = numerator / denominator
+        s = (exp_a - h) / (exp_a + (2 + h))
         z = s * s
-        leading = negative - (LN2 if half else 0.0)
+        leading = muladd64(h, -LN2, negative)
         total = leading - muladd64(s * z, atanh_tail(z), s + s)
     else:
-        exp_parts[float64](a, 64, &power_64, &p, &p_tail)
-        power = power_64 * TWO_MINUS_64
+        exp_parts[float64](a, 64, &scaled, &p, &p_tail)
+        power = scaled * TWO_MINUS_64
         exp_p = 1 + p
         exp_p_tail = (p - (exp_p - 1)) + p_tail
-        one_64 = TWO_64 if half else 0.0
-        h = 3.0 if half else 2.0
-        numerator = muladd64(power_64, exp_p, -one_64)
-        denominator = muladd64(power, exp_p, h)
-        tail = muladd64(power, exp_p_tail, muladd64(power, exp_p, h - denominator))
+        numerator = muladd64(scaled, exp_p, h * -TWO_64)
+        denominator = muladd64(power, exp_p, 2 + h)
+        tail = muladd64(power, exp_p_tail, muladd64(power, exp_p, (2 + h) - denominator))
         reciprocal = 1 / denominator
         s = numerator * reciprocal
-        error = residual64(s, denominator, numerator) + residual64(s, tail, power_64 * exp_p_tail)
+        error = residual64(s, denominator, numerator) + residual64(s, tail, scaled * exp_p_tail)
         z = (s * TWO_MINUS_64) * (s * TWO_MINUS_64)
-        h_high = -LN2_HIGH if half else 0.0
-        h_low = -LN2_LOW if half else 0.0
-        leading = h_high + negative
-        tail = (h_high - leading) + negative + h_low
+        leading = muladd64(h, -LN2_HIGH, negative)
+        tail = muladd64(h, -LN2_LOW, muladd64(h, -LN2_HIGH, -leading) + negative)
         leading = leading * TWO_64
         total = muladd64(s, -2, leading)
         rest = muladd64(s, -2, leading - total)
