@@ -15,6 +15,7 @@ from fastlogit.kernels.arithmetic cimport (
 
 cdef extern from *:
     """
+    #define TWO_52 0x1p52
     #define TWO_64 0x1p64
     #define TWO_MINUS_64 0x1p-64
     #define TWO_MINUS_24 0x1p-24f
@@ -61,7 +62,7 @@ cdef extern from *:
     #define ATANH_8 0x1.dcc3a23592295p-4
     #define ATANH_9 0x1.f89d9720618efp-4
     """
-    const double TWO_64, TWO_MINUS_64
+    const double TWO_52, TWO_64, TWO_MINUS_64
     const float TWO_MINUS_24
     const double LOG2_E, LN2, LN2_HIGH, LN2_LOW
     const float LN2_HIGH_32, LN2_LOW_32
@@ -203,49 +204,73 @@ cdef inline real log_expit(real x) noexcept nogil:
     return <real> (negative if a < -746 else total)
 
 
+cdef inline double nearest_power(double x, double y, double *power) noexcept nogil:
+    """k, and 2^k near x / y, for positive normal x and y.
+
+    The difference of two bit patterns is a piecewise linear log2 of the quotient, at most 0.09 off:
+    abs(log2(x / y) - k) < 0.59.
+    """
+    # 0x3ff... is the exponent of 1.0, and half a unit of exponent rounds to the nearest.
+    cdef uint64_t power_bits = (
+        bits64(x) - bits64(y) + <uint64_t> 0x3ff8000000000000
+    ) & <uint64_t> 0xfff0000000000000
+    power[0] = from_bits64(power_bits)
+    # An exponent put into the low bits of 2^52 and 2^52 taken off: the conversion that AVX2 lacks.
+    return from_bits64((power_bits >> 52) | <uint64_t> 0x4330000000000000) - (TWO_52 + 1023)
+
+
+cdef inline double log_of_quotient(
+    double k, double numerator, double numerator_tail, double denominator, double denominator_tail
+) noexcept nogil:
+    """k ln 2 + 2 atanh(s), s = numerator / denominator, abs(s) < 0.2003, the roundings carried along."""
+    cdef double reciprocal = 1 / denominator, s = numerator * reciprocal, error, leading, total, rest, z
+    error = residual64(s, denominator, numerator) + residual64(s, denominator_tail, numerator_tail)
+    z = s * s
+    leading = k * LN2_HIGH
+    total = muladd64(s, 2, leading)
+    rest = muladd64(s, 2, leading - total)
+    rest = muladd64(k, LN2_LOW, rest)
+    rest = muladd64(error, reciprocal + reciprocal, rest)
+    return total + muladd64(s * z, atanh_tail(z), rest)
+
+
+cdef inline double log_positive(double high, double low) noexcept nogil:
+    """log(high + low) for a positive normal ``high`` and a small ``low``; exact to 0.6 ulp also near 1."""
+    cdef double power, k, denominator
+    k = nearest_power(high, 1.0, &power)
+    denominator = high + power
+    # Next to 1 the difference from it is all that counts, however small beside ``high``.
+    return log_of_quotient(
+        k,
+        (high - power) + low,
+        low - (((high - power) + low) - (high - power)),
+        denominator,
+        ((power - denominator) + high) + low,
+    )
+
+
 cdef inline real log_odds(real x) noexcept nogil:
     """log(x / (1 - x)) for 0 < x < 1.
 
-    With k so that x / (1 - x) / 2^k is near 1, s = (x - 2^k (1 - x)) / (x + 2^k (1 - x)) and the result is
-    k ln 2 + 2 atanh(s). For k = 0 the quotient is 2 x - 1 itself, so nothing is lost around 1/2. k comes
-    from the difference of the bit patterns of x and 1 - x, a piecewise linear log2 that is at most 0.09
-    off on each side: abs(s) < 0.2003. x is taken times 2^64 beforehand, which makes subnormals normal.
-    float64 carries the rounding of 1 - x, of the quotient and of the leading sum; float32 is the same
-    formula in float64 arithmetic without them.
+    With 2^k near x / (1 - x), s = (x - 2^k (1 - x)) / (x + 2^k (1 - x)) and the result is
+    k ln 2 + 2 atanh(s). For k = 0 the quotient is 2 x - 1 itself, so nothing is lost around 1/2.
+    x is taken times 2^64 beforehand, which makes subnormals normal. float64 carries the rounding of
+    1 - x, of the quotient and of the leading sum; float32 is the same formula in float64 arithmetic
+    without them.
     """
-    cdef double p, q, q_tail, scaled, power, k, part, numerator, denominator
-    cdef double denominator_tail, reciprocal, error, leading, total, rest, s, z
-    cdef uint64_t power_bits
-    p = x
-    q = 1 - p
-    scaled = p * TWO_64
-    # 0x3ff... is the exponent of 1.0, and half a unit of exponent rounds to the nearest.
-    power_bits = (
-        bits64(scaled) - bits64(q) + <uint64_t> 0x3ff8000000000000
-    ) & <uint64_t> 0xfff0000000000000
-    power = from_bits64(power_bits)
-    # An exponent put into the low bits of 2^52 and 2^52 taken off: the conversion that AVX2 lacks.
-    k = from_bits64((power_bits >> 52) | <uint64_t> 0x4330000000000000) - (4503599627370496.0 + 1023 + 64)
+    cdef double p = x, q = 1 - p, q_tail, scaled = p * TWO_64, power, k, part, denominator, s, z, total
+    k = nearest_power(scaled, q, &power) - 64
     part = power * q
-    numerator = scaled - part
     denominator = scaled + part
     if real is float32:
-        s = numerator / denominator
+        s = (scaled - part) / denominator
         z = s * s
         total = muladd64(k, LN2, muladd64(s * z, atanh_tail(z), s + s))
     else:
         q_tail = power * ((1 - q) - p)
-        denominator_tail = ((part - denominator) + scaled) + q_tail
-        reciprocal = 1 / denominator
-        s = numerator * reciprocal
-        error = residual64(s, denominator, numerator) - muladd64(s, denominator_tail, q_tail)
-        z = s * s
-        leading = k * LN2_HIGH
-        total = muladd64(s, 2, leading)
-        rest = muladd64(s, 2, leading - total)
-        rest = muladd64(k, LN2_LOW, rest)
-        rest = muladd64(error, reciprocal + reciprocal, rest)
-        total = total + muladd64(s * z, atanh_tail(z), rest)
+        total = log_of_quotient(
+            k, scaled - part, -q_tail, denominator, ((part - denominator) + scaled) + q_tail
+        )
     return <real> total
 
 
