@@ -38,7 +38,7 @@ from fastlogit.kernels.formulas cimport clamp_bounds
 from fastlogit.kernels.longdouble cimport (
     clamped_logit_longdouble, expit_longdouble, log_expit_longdouble, logit_longdouble,
 )
-from fastlogit.kernels.strided cimport add_axis, merge_axes, walk
+from fastlogit.kernels.strided cimport add_axis, merge_axes, pad_axes, walk
 
 cdef extern from "numpy/ndarraytypes.h":
     ctypedef struct PyArray_DTypeMeta:
@@ -67,8 +67,7 @@ cdef enum:
 
 cdef struct parameters:
     formula which
-    long double lower
-    long double upper
+    double eps
 
 
 ctypedef fused element:
@@ -85,11 +84,12 @@ cdef void transform_run(
     path.x = x
     path.out = out
     add_axis(&path, n, x_stride, out_stride)
-    merge_axes(&path, sizeof(element))
+    merge_axes(&path)
+    pad_axes(&path, 2, sizeof(element))
     if element is float32:
-        kernels.float32(chosen.which, &path, chosen.lower, chosen.upper, threads)
+        kernels.float32(chosen.which, &path, chosen.eps, threads)
     else:
-        kernels.float64(chosen.which, &path, chosen.lower, chosen.upper, threads)
+        kernels.float64(chosen.which, &path, chosen.eps, threads)
 
 
 cdef inline bint overlaps_in_part(
@@ -147,12 +147,14 @@ cdef void loop_float64(
     real_loop[float64](NULL, args, dimensions, steps, <const parameters *> data)
 
 
-cdef inline long double apply_longdouble(const parameters *chosen, long double x) noexcept nogil:
-    if chosen.which == LOGIT:
+cdef inline longdouble apply_longdouble(
+    formula which, longdouble x, longdouble lower, longdouble upper
+) noexcept nogil:
+    if which == LOGIT:
         return logit_longdouble(x)
-    if chosen.which == CLAMPED_LOGIT:
-        return clamped_logit_longdouble(x, chosen.lower, chosen.upper)
-    if chosen.which == EXPIT:
+    if which == CLAMPED_LOGIT:
+        return clamped_logit_longdouble(x, lower, upper)
+    if which == EXPIT:
         return expit_longdouble(x)
     return log_expit_longdouble(x)
 
@@ -161,11 +163,13 @@ cdef void longdouble_chunk(
     const parameters *chosen, char *x, Py_ssize_t x_stride, char *out, Py_ssize_t out_stride, Py_ssize_t n
 ) noexcept nogil:
     cdef fenv_t caller
+    cdef longdouble lower, upper
     cdef Py_ssize_t i
     feholdexcept(&caller)
+    clamp_bounds[longdouble](chosen.eps, &lower, &upper)
     for i in range(n):
-        (<long double *> (out + i * out_stride))[0] = apply_longdouble(
-            chosen, (<long double *> (x + i * x_stride))[0]
+        (<longdouble *> (out + i * out_stride))[0] = apply_longdouble(
+            chosen.which, (<longdouble *> (x + i * x_stride))[0], lower, upper
         )
     fesetenv(&caller)
 
@@ -221,7 +225,7 @@ cdef object float64_promoter = PyCapsule_New(<void *> promote_to_float64, "numpy
 cdef class Definition:
     """The memory that a ufunc points into; the ufunc owns it."""
 
-    cdef parameters per_loop[3]
+    cdef parameters chosen
     cdef void *data[3]
     cdef bytes name
     cdef bytes doc
@@ -230,20 +234,12 @@ cdef class Definition:
 cdef object make_ufunc(formula which, str name, str doc, double eps=0):
     cdef Definition definition = Definition()
     cdef cnp.ufunc made
-    cdef float32 lower32, upper32
-    cdef float64 lower64, upper64
-    cdef longdouble lower, upper
     cdef int i
     definition.name = name.encode()
     definition.doc = doc.encode()
-    clamp_bounds[float32](eps, &lower32, &upper32)
-    clamp_bounds[float64](eps, &lower64, &upper64)
-    clamp_bounds[longdouble](eps, &lower, &upper)
-    definition.per_loop[0] = parameters(which, lower32, upper32)
-    definition.per_loop[1] = parameters(which, lower64, upper64)
-    definition.per_loop[2] = parameters(which, lower, upper)
+    definition.chosen = parameters(which, eps)
     for i in range(3):
-        definition.data[i] = &definition.per_loop[i]
+        definition.data[i] = &definition.chosen
     made = cnp.PyUFunc_FromFuncAndData(
         loops, definition.data, types, 3, 1, 1, cnp.PyUFunc_None, definition.name, definition.doc, 0
     )
@@ -300,7 +296,10 @@ def clamped_logit(double eps):
 def __getattr__(name):
     prefix, _, pattern = name.rpartition("_")
     if prefix == "clamped_logit" and len(pattern) == 16:
-        return clamped_logit(float(np.uint64(int(pattern, 16)).view(np.float64)))
+        try:
+            return clamped_logit(np.frombuffer(bytes.fromhex(pattern), ">f8").item())
+        except ValueError:
+            pass
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

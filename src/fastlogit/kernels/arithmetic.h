@@ -26,11 +26,13 @@ static inline float fastlogit_from_bits32(uint32_t u) { float x; memcpy(&x, &u, 
    by the algorithm of Veltkamp and Dekker (Numer. Math. 18 (1971) 224-242); a float product is exact in
    double. */
 #if defined(__FMA__) || defined(__aarch64__) || defined(__FP_FAST_FMA)
+#define FASTLOGIT_FUSED 1
 static inline double fastlogit_muladd64(double a, double b, double c) { return fma(a, b, c); }
 static inline float fastlogit_muladd32(float a, float b, float c) { return fmaf(a, b, c); }
 static inline double fastlogit_residual64(double a, double b, double c) { return fma(-a, b, c); }
 static inline float fastlogit_residual32(float a, float b, float c) { return fmaf(-a, b, c); }
 #else
+#define FASTLOGIT_FUSED 0
 static inline double fastlogit_muladd64(double a, double b, double c) { return a * b + c; }
 static inline float fastlogit_muladd32(float a, float b, float c) { return a * b + c; }
 static inline double fastlogit_residual64(double a, double b, double c)

@@ -17,6 +17,8 @@ cdef extern from "arithmetic.h" nogil:
     double residual64 "fastlogit_residual64"(double a, double b, double c) noexcept
     float residual32 "fastlogit_residual32"(float a, float b, float c) noexcept
 
+    const bint FUSED "FASTLOGIT_FUSED"
+
     ctypedef struct environment "fastlogit_environment":
         pass
     environment enter "fastlogit_enter"() noexcept

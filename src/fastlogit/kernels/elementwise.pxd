@@ -11,7 +11,7 @@ cdef enum formula:
 
 
 ctypedef void (*transform)(
-    formula which, const walk *path, double lower, double upper, int threads
+    formula which, const walk *path, double eps, int threads
 ) noexcept nogil
 
 

@@ -14,7 +14,7 @@ from fastlogit.kernels.arithmetic cimport (
 from fastlogit.kernels.elementwise cimport (
     CLAMPED_LOGIT, EXPIT, LOGIT, elementwise_kernels, formula,
 )
-from fastlogit.kernels.formulas cimport clamped_logit, expit, log_expit, logit
+from fastlogit.kernels.formulas cimport clamp_bounds, clamped_logit, expit, log_expit, logit
 from fastlogit.kernels.strided cimport walk
 
 
@@ -90,13 +90,17 @@ cdef inline bint is_contiguous(
 
 
 cdef void transform_array(
-    formula which, const walk *path, real lower, real upper, int threads,
+    formula which, const walk *path, double eps, int threads,
     real[::1] row_view, real[:, :] slab_view,
 ) noexcept nogil:
+    cdef environment caller = enter()
+    cdef real lower, upper
     cdef int last = path.axes - 1
     cdef Py_ssize_t columns = path.shape[last], rows = path.shape[last - 1]
     cdef Py_ssize_t limit, slab_columns, slab_rows, slabs_across, slabs_down, slabs, index
     cdef int axis
+    clamp_bounds[real](eps, &lower, &upper)
+    leave(caller)
     limit = CONTIGUOUS if is_contiguous(
         sizeof(real), path.x_strides[last], path.out_strides[last], rows, columns
     ) else GATHERED
@@ -157,17 +161,15 @@ cdef float64[:, :] float64_slab
 
 
 cdef void transform_float32(
-    formula which, const walk *path, double lower, double upper, int threads
+    formula which, const walk *path, double eps, int threads
 ) noexcept nogil:
-    transform_array[float32](
-        which, path, <float32> lower, <float32> upper, threads, float32_row, float32_slab
-    )
+    transform_array[float32](which, path, eps, threads, float32_row, float32_slab)
 
 
 cdef void transform_float64(
-    formula which, const walk *path, double lower, double upper, int threads
+    formula which, const walk *path, double eps, int threads
 ) noexcept nogil:
-    transform_array[float64](which, path, lower, upper, threads, float64_row, float64_slab)
+    transform_array[float64](which, path, eps, threads, float64_row, float64_slab)
 
 
 cdef elementwise_kernels table

@@ -8,7 +8,7 @@ from libc.math cimport INFINITY, NAN, fabs, nextafter, nextafterf, nextafterl
 from libc.stdint cimport uint64_t
 
 from fastlogit.kernels.arithmetic cimport (
-    bits32, bits64, float32, float64, from_bits32, from_bits64, longdouble, muladd, muladd32, muladd64,
+    FUSED, bits32, bits64, float32, float64, from_bits32, from_bits64, longdouble, muladd, muladd32, muladd64,
     real, residual, residual64,
 )
 
@@ -18,6 +18,7 @@ cdef extern from *:
     #define TWO_52 0x1p52
     #define TWO_64 0x1p64
     #define TWO_MINUS_64 0x1p-64
+    #define TWO_MINUS_96 0x1p-96
     #define TWO_MINUS_24 0x1p-24f
 
     /* ln 2 in two parts, the first so short that its product with any exponent is exact. */
@@ -62,7 +63,7 @@ cdef extern from *:
     #define ATANH_8 0x1.dcc3a23592295p-4
     #define ATANH_9 0x1.f89d9720618efp-4
     """
-    const double TWO_52, TWO_64, TWO_MINUS_64
+    const double TWO_52, TWO_64, TWO_MINUS_64, TWO_MINUS_96
     const float TWO_MINUS_24
     const double LOG2_E, LN2, LN2_HIGH, LN2_LOW
     const float LN2_HIGH_32, LN2_LOW_32
@@ -137,7 +138,7 @@ cdef inline real expit(real x) noexcept nogil:
     subtraction cost half an ulp and half of v's own error. With exp(abs(x)) = power * (1 + p) the
     denominator is 1 + power + power * p; its two roundings go into ``tail``, and one Newton step
     takes them and the rounding of the reciprocal off. What is left is the error of p and the last
-    rounding. All is computed times 2^-64 (float32: 2^-24), so that exp does not overflow and a subnormal
+    rounding; without fused multiply-add p is rounded more often, and its tail goes along. All is computed times 2^-96 (float32: 2^-24), so that exp does not overflow and a subnormal
     result is rounded from a normal one. Above 746 (104) v is less than half the smallest subnormal.
     """
     cdef real a = fabs(x), power, p, p_tail, one, whole, denominator, tail, v, farthest
@@ -146,12 +147,14 @@ cdef inline real expit(real x) noexcept nogil:
         farthest = 104
         exp_parts[float32](a, -24, &power, &p, &p_tail)
     else:
-        one = TWO_MINUS_64
+        one = TWO_MINUS_96
         farthest = 746
-        exp_parts[float64](a, -64, &power, &p, &p_tail)
+        exp_parts[float64](a, -96, &power, &p, &p_tail)
     whole = power + one
     denominator = muladd[real](power, p, whole)
     tail = muladd[real](power, p, whole - denominator) + (one - (whole - power))
+    if not FUSED:
+        tail = tail + power * p_tail
     v = 1 / denominator
     v = muladd[real](v, residual[real](v, tail, residual[real](v, denominator, 1)), v)
     v = v * one
@@ -169,11 +172,12 @@ cdef inline real log_expit(real x) noexcept nogil:
     arithmetic without them. Below -746 the result is x, above it is 0.
     """
     cdef double a, power, p, p_tail, negative, h, leading, numerator, denominator, s, z, total
-    cdef double exp_a, scaled, exp_p, exp_p_tail, tail, reciprocal, error, rest
+    cdef double exp_a, scaled, exp_p, exp_p_tail, tail, reciprocal, error, rest, farthest
     a = -fabs(x)
     negative = x if x < 0 else -0.0
     h = 1.0 if a > -LN2 else 0.0
     if real is float32:
+        farthest = -104
         exp_parts[float64](a, 0, &power, &p, &p_tail)
         exp_a = muladd64(power, p, power)
         s = (exp_a - h) / (exp_a + (2 + h))
@@ -181,6 +185,7 @@ cdef inline real log_expit(real x) noexcept nogil:
         leading = muladd64(h, -LN2, negative)
         total = leading - muladd64(s * z, atanh_tail(z), s + s)
     else:
+        farthest = -746
         exp_parts[float64](a, 64, &scaled, &p, &p_tail)
         power = scaled * TWO_MINUS_64
         exp_p = 1 + p
@@ -201,7 +206,7 @@ cdef inline real log_expit(real x) noexcept nogil:
         rest = muladd64(error * reciprocal, -2, rest)
         rest = muladd64(-s * z, atanh_tail(z), rest)
         total = (total + rest) * TWO_MINUS_64
-    return <real> (negative if a < -746 else total)
+    return <real> (negative if a < farthest else total)
 
 
 cdef inline double nearest_power(double x, double y, double *power) noexcept nogil:
@@ -310,3 +315,48 @@ cdef inline void clamp_bounds(double eps, any_real *lower, any_real *upper) noex
             largest = nextafterl(1, 0)
         lower[0] = max(lower[0], smallest)
         upper[0] = min(upper[0], largest)
+
+
+cdef inline real exp_term(real x, real shift, real scale, real smallest) noexcept nogil:
+    """exp(x - shift) times 2^scale, error below 0.9 ulp; 0 below ``smallest``, NaN for NaN.
+
+    For the largest element m of a slice, ``shift`` is m where abs(m) is so large that x - m is exact for
+    every x that counts, else 0: then no difference is rounded before it is exponentiated, and 2^scale
+    alone brings the term into range.
+    """
+    cdef real power, p, p_tail
+    exp_parts[real](x - shift, scale, &power, &p, &p_tail)
+    return 0 if x < smallest else muladd[real](power, p, power)
+
+
+cdef inline void exp_range(
+    real largest, real *shift, real *scale, real *smallest
+) noexcept nogil:
+    """What `exp_term` needs for a slice with this largest element.
+
+    A term is exp(x - shift) * 2^scale with the scale such that the largest term is near 2^64 (float32:
+    2^32) and one at the bottom of the subnormal range is still normal. x - largest is exact by Sterbenz's
+    lemma if abs(largest) exceeds twice the width of that range.
+    """
+    cdef real width, headroom, k
+    if real is float32:
+        width = 104
+        headroom = 32
+    else:
+        width = 746
+        headroom = 64
+    shift[0] = largest if fabs(largest) > 2 * width else 0
+    if real is float32:
+        k = muladd32(largest - shift[0], <float> LOG2_E, ROUND_AND_BIAS_32) - ROUND_AND_BIAS_32
+    else:
+        k = muladd64(largest - shift[0], LOG2_E, ROUND_AND_BIAS) - ROUND_AND_BIAS
+    scale[0] = headroom - (k if k == k else 0)
+    smallest[0] = largest - width
+
+
+cdef inline void exp_double(double x, double scale, double *high, double *low) noexcept nogil:
+    """exp(x) * 2^scale as a sum of two doubles."""
+    cdef double power, p, p_tail
+    exp_parts[float64](x, scale, &power, &p, &p_tail)
+    high[0] = muladd64(power, p, power)
+    low[0] = muladd64(power, p, power - high[0]) + power * p_tail

@@ -41,8 +41,20 @@ cdef inline void add_axis(
     path.axes += 1
 
 
-cdef inline void merge_axes(walk *path, Py_ssize_t itemsize) noexcept nogil:
-    """Join neighbouring axes that both arrays run through with one stride; at least two axes remain."""
+cdef inline void append_axis(
+    walk *path, Py_ssize_t length, Py_ssize_t x_stride, Py_ssize_t out_stride
+) noexcept nogil:
+    """Take in one more axis inside the others, in the direction that it has."""
+    if length == 1:
+        return
+    path.shape[path.axes] = length
+    path.x_strides[path.axes] = x_stride
+    path.out_strides[path.axes] = out_stride
+    path.axes += 1
+
+
+cdef inline void merge_axes(walk *path) noexcept nogil:
+    """Join neighbouring axes that both arrays run through with one stride."""
     cdef int i, last = 0
     for i in range(1, path.axes):
         if (
@@ -56,7 +68,12 @@ cdef inline void merge_axes(walk *path, Py_ssize_t itemsize) noexcept nogil:
         path.x_strides[last] = path.x_strides[i]
         path.out_strides[last] = path.out_strides[i]
     path.axes = last + 1 if path.axes else 0
-    while path.axes < 2:
+
+
+cdef inline void pad_axes(walk *path, int count, Py_ssize_t itemsize) noexcept nogil:
+    """Put axes of length 1 outside the others until there are ``count``."""
+    cdef int i
+    while path.axes < count:
         for i in range(path.axes, 0, -1):
             path.shape[i] = path.shape[i - 1]
             path.x_strides[i] = path.x_strides[i - 1]
@@ -64,3 +81,11 @@ cdef inline void merge_axes(walk *path, Py_ssize_t itemsize) noexcept nogil:
         path.shape[0] = 1
         path.x_strides[0] = path.out_strides[0] = itemsize
         path.axes += 1
+
+
+cdef inline Py_ssize_t size(const walk *path) noexcept nogil:
+    cdef Py_ssize_t product = 1
+    cdef int i
+    for i in range(path.axes):
+        product *= path.shape[i]
+    return product

@@ -1,0 +1,169 @@
+"""The error stays below the bound of the contract, for every instruction set.
+
+FASTLOGIT_TEST_INPUTS sets the size of the random sample per function and dtype (2^20 unless set);
+10,000,000 is what the documentation's figures are from. ``pytest -s`` prints the largest error found.
+"""
+
+import os
+
+import numpy as np
+import pytest
+from fastlogit._build_config import INSTRUCTION_SETS
+from literals import LITERALS
+from reference import (
+    BOUND_ULP,
+    DTYPES,
+    EPS,
+    FUNCTIONS,
+    bits,
+    clamp_bounds,
+    longdouble_is_wider,
+    longdouble_reason,
+    mpmath_value,
+    ulp_error,
+)
+
+import fastlogit
+
+SAMPLE_SIZE = int(os.environ.get("FASTLOGIT_TEST_INPUTS", 2**20))
+
+pytestmark = pytest.mark.skipif(not longdouble_is_wider, reason=longdouble_reason)
+
+
+def literal_cases():
+    cases = []
+    for name, rows in LITERALS.items():
+        for x, exact in rows:
+            for dtype in DTYPES:
+                if dtype == "float64" or float(np.float32(float.fromhex(x))) == float.fromhex(x):
+                    cases.append(
+                        pytest.param(name, dtype, float.fromhex(x), exact, id=f"{name}-{dtype}-{x}")
+                    )
+    return cases
+
+
+@pytest.mark.parametrize(("name", "dtype", "x", "exact"), literal_cases())
+def test_literals(name, dtype, x, exact):
+    got = FUNCTIONS[name].call(np.array([x], dtype))
+    assert ulp_error(got, np.longdouble(exact)) < BOUND_ULP[name, dtype]
+
+
+@pytest.mark.parametrize("name", LITERALS)
+def test_literals_are_what_mpmath_gives(name):
+    pytest.importorskip("mpmath", reason="the literals were made with mpmath")
+    assert [exact for _, exact in LITERALS[name]] == [
+        mpmath_value(name, float.fromhex(x)) for x, _ in LITERALS[name]
+    ]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", LITERALS)
+def test_reference_is_a_hundred_times_finer_than_the_bound(name, dtype):
+    pytest.importorskip("mpmath", reason="the reference in long double is checked against mpmath")
+    inputs = FUNCTIONS[name].inputs(2000, dtype)
+    inputs = inputs[:: max(1, inputs.size // 4000)]
+    if name == "logit":
+        inputs = inputs[(0 < inputs) & (inputs < 1)]
+    truth = np.array([mpmath_value(name, float(x)) for x in inputs]).astype(np.longdouble)
+    error_in_longdouble = ulp_error(FUNCTIONS[name].exact(inputs), truth)
+    one_ulp = 2.0 ** (np.finfo(np.longdouble).nmant - np.finfo(dtype).nmant)
+    assert error_in_longdouble.max() / one_ulp < 0.01
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_ulp_error_counts_in_units_of_the_exact_result(dtype):
+    real = np.dtype(dtype).type
+    eps = np.finfo(dtype).eps
+    tiny = np.finfo(dtype).smallest_subnormal
+    rows = [
+        (1, 1, 0),
+        (1 + eps, 1, 1),
+        (1, 1 + np.longdouble(eps) / 4, 0.25),
+        (1 - eps / 2, np.longdouble(1) - eps, 1),
+        (-2, -2 - np.longdouble(eps), 0.5),
+        (0, np.longdouble(tiny) / 2, 0.5),
+        (3 * tiny, np.longdouble(tiny), 2),
+        (tiny, 0, 1),
+        (0, 0, 0),
+        (np.nan, np.nan, 0),
+        (np.inf, np.inf, 0),
+        (-np.inf, np.inf, np.inf),
+        (np.nan, 1, np.inf),
+        (1, np.nan, np.inf),
+        (np.inf, 1, np.inf),
+    ]
+    got, exact, error = zip(*rows, strict=True)
+    np.testing.assert_array_equal(
+        ulp_error(np.array(got).astype(real), np.array(exact, np.longdouble)), error
+    )
+
+
+class Sample:
+    """Inputs of one function and dtype, their exact results, and the result of each instruction set."""
+
+    def __init__(self, name, dtype, run_python):
+        self.name, self.dtype, self.run_python = name, dtype, run_python
+        self.x = FUNCTIONS[name].inputs(SAMPLE_SIZE, dtype)
+        self.exact = FUNCTIONS[name].exact(self.x)
+        self.results = {}
+
+    def result(self, instruction_set):
+        if instruction_set not in self.results:
+            printed = self.run_python(
+                "import sys\n"
+                "from reference import FUNCTIONS\n"
+                f"function = FUNCTIONS[{self.name!r}]\n"
+                f"x = function.inputs({SAMPLE_SIZE}, {self.dtype!r})\n"
+                "sys.stdout.buffer.write(function.call(x, out=x).tobytes())\n",
+                text=False,
+                FASTLOGIT_ISA=instruction_set,
+            )
+            self.results[instruction_set] = np.frombuffer(printed, self.dtype)
+        return self.results[instruction_set]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(name, dtype) for name in FUNCTIONS for dtype in DTYPES],
+    ids=lambda case: "-".join(case),
+)
+def sample(request, run_python):
+    return Sample(*request.param, run_python)
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+def test_error_is_below_the_bound(sample, instruction_set, skip_unless_supported):
+    skip_unless_supported(instruction_set)
+    error = ulp_error(sample.result(instruction_set), sample.exact)
+    worst = error.argmax()
+    found = (
+        f"{sample.name} {sample.dtype} {instruction_set}: {float(error[worst]):.4f} ulp "
+        f"at {float(sample.x[worst]).hex()} of {sample.x.size} inputs"
+    )
+    print(found)
+    assert error[worst] < BOUND_ULP[sample.name, sample.dtype], found
+
+
+def test_v3_and_v4_give_the_same_bits(sample, skip_unless_supported):
+    skip_unless_supported("v3", "v4")
+    np.testing.assert_array_equal(bits(sample.result("v3")), bits(sample.result("v4")))
+
+
+RANGE = {"expit": (0, 1), "log_expit": (-np.inf, 0), "logit": (-np.inf, np.inf)}
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+def test_range(sample, instruction_set, skip_unless_supported):
+    skip_unless_supported(instruction_set)
+    result = sample.result(instruction_set)
+    bounds = clamp_bounds(EPS, sample.dtype)
+    lowest, highest = RANGE.get(sample.name, tuple(fastlogit.logit(np.array(bounds))))
+    assert lowest <= result.min()
+    assert result.max() <= highest
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+def test_order_is_kept(sample, instruction_set, skip_unless_supported):
+    skip_unless_supported(instruction_set)
+    ordered = sample.result(instruction_set)[np.argsort(sample.x, kind="stable")]
+    assert (ordered[1:] >= ordered[:-1]).all()

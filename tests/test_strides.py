@@ -1,0 +1,164 @@
+"""The bits of a result depend on the value alone: not on shape, strides, alignment, place or threads.
+
+Each element of a pool is computed by a call of its own, once; what an array of pool values becomes is
+then known bit for bit, however the array lies in memory.
+"""
+
+import math
+from functools import cache
+
+import hypothesis
+import hypothesis.extra.numpy as hnp
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from reference import BITS, DTYPES, FUNCTIONS, bits
+
+import fastlogit
+
+POOL_SIZE = 4096
+CASES_PER_FUNCTION_AND_DTYPE = 1250  # 10,000 over all of them
+SPECIAL = [0.0, -0.0, 1.0, 0.5, -1.0, 2.0, np.inf, -np.inf, np.nan]
+
+CASES = pytest.mark.parametrize(
+    ("name", "dtype"), [(name, dtype) for name in FUNCTIONS for dtype in DTYPES]
+)
+
+
+@cache
+def pool(name, dtype):
+    """Inputs with all special values among them, and the result of each from a call of its own."""
+    function = FUNCTIONS[name]
+    values = np.array(SPECIAL, dtype)
+    values = np.concatenate([values, function.inputs(POOL_SIZE, dtype)[-(POOL_SIZE - values.size) :]])
+    alone = np.concatenate([function.call(values[i : i + 1]) for i in range(POOL_SIZE)])
+    return values, bits(alone)
+
+
+def random_shape(rng):
+    """0 to 6 axes, up to 130,000 elements: some empty, some long enough for threads."""
+    ndim = int(rng.integers(0, 7))
+    limit = 2 ** rng.uniform(0, 17)
+    shape = [1] * ndim
+    for axis in rng.permutation(ndim):
+        shape[axis] = int(2 ** rng.uniform(0, math.log2(limit / math.prod(shape))))
+    if ndim and rng.random() < 0.03:
+        shape[rng.integers(ndim)] = 0
+    return tuple(shape)
+
+
+def random_layout(rng, shape, itemsize, repeat=False):
+    """(size of the memory in bytes, offset, strides): no element shares a byte with another one.
+
+    Axes in any order and direction, gaps that are no multiple of the item size, any alignment. `repeat`
+    gives some axes the stride 0, so that their elements are all the same.
+    """
+    strides = [0] * len(shape)
+    offset = int(rng.integers(0, 2 * itemsize)) if rng.random() < 0.5 else 0
+    extent = itemsize
+    first = offset
+    for axis in rng.permutation(len(shape)):
+        if repeat and rng.random() < 0.25:
+            continue
+        stride = extent
+        if rng.random() < 0.4:
+            stride += int(rng.integers(1, 4)) * itemsize
+        elif rng.random() < 0.15:
+            stride += int(rng.integers(1, itemsize))
+        extent = stride * max(shape[axis], 1)
+        if rng.random() < 0.3:
+            first += stride * max(shape[axis] - 1, 0)
+            stride = -stride
+        strides[axis] = stride
+    return offset + extent, first, tuple(strides)
+
+
+def laid_out(layout, shape, dtype):
+    """Memory with a pattern in every byte, and the view of it that the layout describes."""
+    size, offset, strides = layout
+    memory = np.full(size, 0xA5, np.uint8)
+    return memory, np.ndarray(shape, dtype, buffer=memory, offset=offset, strides=strides)
+
+
+@CASES
+def test_random_cases_equal_one_element_at_a_time(name, dtype):
+    """And nothing beside the elements of out is written: the whole memory is compared.
+
+    A fresh result is copied into such memory too.
+    """
+    values, alone = pool(name, dtype)
+    call = FUNCTIONS[name].call
+    itemsize = np.dtype(dtype).itemsize
+    rng = np.random.default_rng([7, itemsize, *name.encode()])
+    for case in range(CASES_PER_FUNCTION_AND_DTYPE):
+        kind = ("in place", "other out", "new")[case % 3]
+        threads = int(rng.integers(1, 6))
+        shape = random_shape(rng)
+        x_layout = random_layout(rng, shape, itemsize, repeat=kind != "in place")
+        out_layout = x_layout if kind == "in place" else random_layout(rng, shape, itemsize)
+        # Laid out as x is, because elements that share memory have one index.
+        _, index = laid_out(x_layout, shape, BITS[dtype])
+        index[...] = rng.integers(0, POOL_SIZE, shape)
+        x_memory, x = laid_out(x_layout, shape, dtype)
+        x[...] = values[index]
+        x_memory_before = x_memory.copy()
+        memory, out = (x_memory, x) if kind == "in place" else laid_out(out_layout, shape, dtype)
+        expected_memory, expected = laid_out(out_layout, shape, BITS[dtype])
+        expected[...] = alone[index]
+        message = (
+            f"case {case}: {kind}, shape {shape}, x {x_layout}, out {out_layout}, {threads} threads"
+        )
+        with fastlogit.num_threads(threads):
+            if kind == "new":
+                out[...] = call(x)
+            else:
+                assert call(x, out=out) is out, message
+        np.testing.assert_array_equal(memory, expected_memory, message)
+        if kind != "in place":
+            np.testing.assert_array_equal(x_memory, x_memory_before, message)
+
+
+@st.composite
+def views(draw):
+    """(shape, order of axes, index): what makes a view of an array, 0-d ones among them."""
+    shape = draw(hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=30))
+    hypothesis.assume(math.prod(shape) <= 100_000)
+    axes = draw(st.permutations(range(len(shape))))
+    transposed = tuple(shape[axis] for axis in axes)
+    index = draw(hnp.basic_indices(transposed, allow_newaxis=True, allow_ellipsis=False, max_dims=8))
+    return shape, axes, (*(index if isinstance(index, tuple) else (index,)), ...)
+
+
+@CASES
+@hypothesis.given(view=views(), threads=st.integers(1, 5))
+@hypothesis.settings(max_examples=100)
+def test_views_equal_one_element_at_a_time(name, dtype, view, threads):
+    shape, axes, index = view
+    values, alone = pool(name, dtype)
+    places = np.arange(math.prod(shape)).reshape(shape) * 1973 % POOL_SIZE
+    array = np.asarray(values[places])
+    expected = bits(array).copy()
+    seen = expected.transpose(axes)[index]
+    seen[...] = alone[places].transpose(axes)[index]
+    x = array.transpose(axes)[index]
+    with fastlogit.num_threads(threads):
+        new = np.asarray(FUNCTIONS[name].call(x))
+        assert FUNCTIONS[name].call(x, out=x) is x
+    np.testing.assert_array_equal(bits(new).reshape(seen.shape), seen)
+    np.testing.assert_array_equal(bits(array), expected)
+
+
+@pytest.mark.parametrize("ndim", [32, 33, 40, 64])
+@CASES
+def test_as_many_axes_as_numpy_has(name, dtype, ndim):
+    """Twelve axes of length 2 that cannot be merged, among axes of length 1."""
+    values, alone = pool(name, dtype)
+    long_axes = set(np.linspace(0, ndim - 1, 12).astype(int))
+    x = np.zeros((3,) * 12, dtype)[(slice(None, None, 2),) * 12]
+    x = x.transpose(np.random.default_rng(ndim).permutation(12))
+    x = x[tuple(slice(None) if axis in long_axes else None for axis in range(ndim))]
+    places = np.arange(x.size).reshape(x.shape) % POOL_SIZE
+    x[...] = values[places]
+    np.testing.assert_array_equal(bits(FUNCTIONS[name].call(x)), alone[places])
+    assert FUNCTIONS[name].call(x, out=x) is x
+    np.testing.assert_array_equal(bits(x), alone[places])
