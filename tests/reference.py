@@ -214,6 +214,132 @@ def mpmath_value(name, x):
         return mpmath.nstr(value, 25, min_fixed=0, max_fixed=0)
 
 
+# ---- softmax, log_softmax, logsumexp ----------------------------------------------------------------
+
+AXIS_BOUND_ULP = 2.0  # of the exact element; of the larger of result and largest element for logsumexp
+
+
+@dataclass(frozen=True)
+class ExactSlices:
+    """The slices of an array along some axes, in long double, which judges float64 to 0.01 ulp.
+
+    The difference to the largest element is kept as a sum of two numbers: at -700 the rounding of one
+    long double would already be a quarter of an ulp of the exponential in float64. The largest element
+    is left out of the sum, as log1p wants it. Without a finite largest element nothing is subtracted.
+    """
+
+    largest: np.ndarray
+    shift: np.ndarray
+    difference: np.ndarray
+    rest: np.ndarray
+    terms: np.ndarray
+    total: np.ndarray
+    log_total: np.ndarray
+
+    @classmethod
+    def of(cls, x, axis=None):
+        x = np.asarray(x).astype(np.longdouble)
+        with np.errstate(all="ignore"):
+            largest = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
+            finite = np.isfinite(largest)
+            shift = np.where(finite, largest, 0)
+            difference = x - shift
+            part = difference - x
+            rest = (x - (difference - part)) - (shift + part)
+            rest = np.where(np.isfinite(rest), rest, 0)
+            terms = np.exp(difference) * (1 + rest)
+            is_largest = finite & (x == largest)
+            others = np.sum(np.where(is_largest, 0, terms), axis=axis, keepdims=True)
+            others += np.sum(is_largest, axis=axis, keepdims=True) - np.where(finite, 1, 0)
+            log_total = np.where(finite, np.log1p(others), np.log(others))
+        return cls(largest, shift, difference, rest, terms, others + finite, log_total)
+
+
+def exact_softmax(x, axis=None):
+    exact = ExactSlices.of(x, axis)
+    with np.errstate(all="ignore"):
+        return np.where(np.isfinite(exact.largest), exact.terms / exact.total, np.nan)
+
+
+def exact_log_softmax(x, axis=None):
+    exact = ExactSlices.of(x, axis)
+    with np.errstate(all="ignore"):
+        return (exact.difference - exact.log_total) + exact.rest
+
+
+def exact_logsumexp(x, axis=None):
+    """With the reduced axes kept, and the largest elements, whose size the bound refers to."""
+    exact = ExactSlices.of(x, axis)
+    return exact.shift + exact.log_total, exact.largest
+
+
+def logsumexp_error(got, exact, largest):
+    """Distance in units in the last place of the larger of result and largest element."""
+    with np.errstate(all="ignore"):
+        scale = np.maximum(np.abs(exact), np.abs(largest)).astype(got.dtype)
+        error = np.abs(got - exact) / np.spacing(scale)
+    same = (got == exact) | (np.isnan(got) & np.isnan(exact))
+    return np.where(same, 0, np.where(np.isfinite(exact) & np.isfinite(got), error, np.inf))
+
+
+def mpmath_slice(name, values, weights=None):
+    """The exact results of one slice, as long doubles; logsumexp gives (log of the size, sign)."""
+    import mpmath
+
+    def longdouble(value):
+        """NumPy warns of what is too small for a long double."""
+        if abs(value) < mpmath.mpf("1e-4900"):
+            return np.longdouble(0)
+        return np.longdouble(mpmath.nstr(value, 25, min_fixed=0, max_fixed=0))
+
+    with mpmath.workprec(4000):
+        x = [mpmath.mpf(float(value)) for value in values]
+        factors = [1] * len(x) if weights is None else [mpmath.mpf(float(w)) for w in weights]
+        total = mpmath.fsum(w * mpmath.exp(value) for w, value in zip(factors, x, strict=True))
+        if name == "logsumexp":
+            size = longdouble(mpmath.log(abs(total))) if total else np.longdouble(-np.inf)
+            return size, int(mpmath.sign(total))
+        if name == "softmax":
+            return np.array([longdouble(mpmath.exp(value) / total) for value in x])
+        return np.array([longdouble(value - mpmath.log(total)) for value in x])
+
+
+def row_families(rng, dtype):
+    """Rows of scores by name: what makes normalisation lose digits, short and long."""
+    real = np.dtype(dtype).type
+    far = 1e30 if dtype == "float64" else 1e10
+    rows = {}
+    for n in (1, 2, 3, 5, 16, 31, 47, 48, 100, 129, 1000):
+        for spread in (0.01, 0.3, 3, 30, 300):
+            rows[f"normal spread {spread}, {n} of them"] = rng.normal(0, spread, (200, n))
+        for offset in (-far, -1e5, -700, -90, 90, 700, 1e5, far):
+            unit = np.spacing(real(abs(offset))).astype(float)
+            steps = rng.integers(-20, 21, (60, n)) * np.maximum(unit, 0.125)
+            rows[f"offset {offset:g}, {n} of them"] = offset + steps
+        rows[f"ties, {n} of them"] = rng.integers(0, 3, (200, n)) * rng.choice([0.0, 0.1, 40], (200, 1))
+        equal = np.repeat(rng.normal(0, 50, (50, 1)), n, axis=1)
+        rows[f"all equal, {n} of them"] = equal
+        if n > 1:
+            ahead = rng.normal(0, 0.1, (800, n))
+            ahead[np.arange(800), rng.integers(0, n, 800)] += np.arange(1, 801)
+            rows[f"one ahead by 1 to 800, {n} of them"] = ahead
+    return {name: np.asarray(row).astype(dtype) for name, row in rows.items()}
+
+
+def long_rows(rng, dtype, n=2**20):
+    rows = {
+        f"normal spread {spread}, {n} of them": rng.normal(0, spread, (1, n))
+        for spread in (0.01, 3, 300)
+    }
+    for ahead in (5, 20, 40, 700):
+        row = rng.normal(0, 0.1, (1, n))
+        row[0, n // 3] += ahead
+        rows[f"one of {n} ahead by {ahead}"] = row
+    rows[f"all {n} equal"] = np.full((1, n), 0.1)
+    rows[f"falling, {n} of them"] = -np.arange(n)[np.newaxis] / (n / 50)
+    return {name: row.astype(dtype) for name, row in rows.items()}
+
+
 if __name__ == "__main__":
     for name, rows in LITERALS.items():
         print(f'    "{name}": [')

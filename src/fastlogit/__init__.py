@@ -1,6 +1,7 @@
 """logit, expit and their family over NumPy arrays: in place, threaded, accurate to the last bit."""
 
 from fastlogit import ufuncs
+from fastlogit._axis import log_softmax, logsumexp, softmax
 from fastlogit._build_config import VERSION as __version__
 from fastlogit._elementwise import expit, log_expit, logit
 from fastlogit._threads import get_num_threads, num_threads, set_num_threads, show_config
@@ -10,9 +11,12 @@ __all__ = [
     "expit",
     "get_num_threads",
     "log_expit",
+    "log_softmax",
     "logit",
+    "logsumexp",
     "num_threads",
     "set_num_threads",
     "show_config",
+    "softmax",
     "ufuncs",
 ]

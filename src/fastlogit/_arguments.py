@@ -1,17 +1,18 @@
-"""The argument rules that all functions share. Errors say which argument, what is wrong, and the cure."""
+"""The argument rules of all functions. Errors say which argument, what is wrong, and the cure."""
 
 import numbers
+from typing import Any
 
 import numpy as np
 
 
-def overrides(value):
+def overrides(value: object) -> bool:
     """Whether `value` brings its own meaning of a ufunc call, as pandas, xarray, dask and polars do."""
     method = getattr(type(value), "__array_ufunc__", None)
     return method is not None and method is not np.ndarray.__array_ufunc__
 
 
-def check_real(name, dtype):
+def check_real(name: str, dtype: np.dtype[Any]) -> None:
     """Refuse what has no order: complex, object, string, date and structured dtypes."""
     if dtype.kind not in "biuf":
         raise TypeError(
@@ -21,7 +22,7 @@ def check_real(name, dtype):
         )
 
 
-def check_out(name, out, shape):
+def check_out(name: str, out: object, shape: tuple[int, ...]) -> None:
     """Refuse an `out` that cannot take a result of this shape."""
     if not isinstance(out, np.ndarray):
         raise TypeError(
@@ -43,7 +44,7 @@ def check_out(name, out, shape):
         )
 
 
-def check_eps(eps):
+def check_eps(eps: Any) -> float:
     """`eps` as a float in [0, 0.5]."""
     if not isinstance(eps, numbers.Real):
         if getattr(eps, "ndim", None) != 0 or getattr(eps, "dtype", np.dtype(object)).kind not in "iuf":
@@ -55,3 +56,21 @@ def check_eps(eps):
     if not 0 <= value <= 0.5:
         raise ValueError(f"logit: eps is {value!r}; it must be a number with 0 <= eps <= 0.5")
     return value
+
+
+def working_dtype(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
+    """float32 or float64, in which the kernels compute this dtype; None for long double."""
+    if dtype.kind == "f":
+        if dtype.itemsize > 8:
+            return None
+        if dtype.itemsize < 8:
+            return np.dtype(np.float32)
+    return np.dtype(np.float64)
+
+
+def wrapped_like(original: object, result: Any) -> Any:
+    """`result` with the labels of `original`, if that is a pandas or xarray object."""
+    if isinstance(original, np.ndarray) or not overrides(original):
+        return result
+    wrap = getattr(original, "__array_wrap__", None)
+    return result if wrap is None else wrap(result)

@@ -13,11 +13,12 @@ cimport numpy as cnp
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
+from fastlogit._arrays cimport same_elements_or_apart
 from fastlogit._threads cimport threads_for
 from fastlogit.kernels.elementwise cimport (
     CLAMPED_LOGIT, EXPIT, LOG_EXPIT, LOGIT, elementwise_kernels, formula, smallest_parallel,
 )
-from fastlogit.kernels.strided cimport add_axis, merge_axes, pad_axes, walk
+from fastlogit.kernels.strided cimport add_axis, has_own_elements, merge_axes, pad_axes, walk
 
 cnp.import_array()
 
@@ -45,42 +46,6 @@ cdef inline bint is_direct(object array):
         )
         and cnp.PyArray_ISNOTSWAPPED(<cnp.ndarray> array)
     )
-
-
-cdef bint same_elements_or_apart(cnp.ndarray x, cnp.ndarray out):
-    """Whether writing an element of ``out`` can only change the element of ``x`` at the same place."""
-    cdef int axis
-    cdef Py_ssize_t extent, x_low = 0, x_high, out_low = 0, out_high
-    cdef bint same = cnp.PyArray_BYTES(x) == cnp.PyArray_BYTES(out)
-    x_high = out_high = cnp.PyArray_ITEMSIZE(x)
-    for axis in range(cnp.PyArray_NDIM(x)):
-        extent = (cnp.PyArray_DIM(x, axis) - 1) * cnp.PyArray_STRIDE(x, axis)
-        x_high += max(extent, 0)
-        x_low += min(extent, 0)
-        same = same and (
-            cnp.PyArray_STRIDE(x, axis) == cnp.PyArray_STRIDE(out, axis)
-            or cnp.PyArray_DIM(x, axis) == 1
-        )
-        extent = (cnp.PyArray_DIM(x, axis) - 1) * cnp.PyArray_STRIDE(out, axis)
-        out_high += max(extent, 0)
-        out_low += min(extent, 0)
-    return (
-        same
-        or cnp.PyArray_BYTES(x) + x_high <= cnp.PyArray_BYTES(out) + out_low
-        or cnp.PyArray_BYTES(out) + out_high <= cnp.PyArray_BYTES(x) + x_low
-    )
-
-
-cdef inline bint has_own_elements(const walk *path, Py_ssize_t itemsize) noexcept nogil:
-    """Whether no two elements of ``out`` share memory, as far as its strides tell."""
-    cdef int axis
-    cdef Py_ssize_t extent = itemsize
-    for axis in range(path.axes - 1, -1, -1):
-        if path.shape[axis] > 1:
-            if path.out_strides[axis] < extent:
-                return False
-            extent = path.shape[axis] * path.out_strides[axis]
-    return True
 
 
 cdef bint transform_directly(formula which, double eps, cnp.ndarray x, cnp.ndarray out):
@@ -304,8 +269,8 @@ def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=N
     ``expit(-720.0)`` is 2e-313, where the usual formula gives 0. The bits depend on neither position,
     stride nor thread count. No floating-point warning is raised.
 
-    ``exp(-abs(x))`` is taken as ``2**k (A + r) / (A - r)`` with the even function ``A = r coth(r / 2)``,
-    so that the whole needs one division, whose rounding error is computed and taken off.
+    ``1 / (1 + exp(abs(x)))`` takes one division; its rounding error and that of the denominator are
+    computed and taken off. For positive `x` the result is 1 minus that.
 
     Examples
     --------

@@ -101,9 +101,12 @@ cdef void transform_array(
     cdef int axis
     clamp_bounds[real](eps, &lower, &upper)
     leave(caller)
-    limit = CONTIGUOUS if is_contiguous(
-        sizeof(real), path.x_strides[last], path.out_strides[last], rows, columns
-    ) else GATHERED
+    if is_contiguous(sizeof(real), path.x_strides[last], path.out_strides[last], rows, columns):
+        # One slab for each thread at least, cut where a cache line ends if it begins with one.
+        limit = (columns + threads - 1) // threads
+        limit = min(<Py_ssize_t> CONTIGUOUS, (limit + 63) // 64 * 64)
+    else:
+        limit = GATHERED
     slab_columns = min(columns, limit)
     slab_rows = min(rows, limit // slab_columns)
     slabs_across = (columns + slab_columns - 1) // slab_columns

@@ -89,3 +89,15 @@ cdef inline Py_ssize_t size(const walk *path) noexcept nogil:
     for i in range(path.axes):
         product *= path.shape[i]
     return product
+
+
+cdef inline bint has_own_elements(const walk *path, Py_ssize_t itemsize) noexcept nogil:
+    """Whether no two elements of ``out`` share memory, as far as its strides tell."""
+    cdef int axis
+    cdef Py_ssize_t extent = itemsize
+    for axis in range(path.axes - 1, -1, -1):
+        if path.shape[axis] > 1:
+            if path.out_strides[axis] < extent:
+                return False
+            extent = path.shape[axis] * path.out_strides[axis]
+    return True

@@ -1,0 +1,1 @@
+"""What asv runs: ``spin bench``, or ``asv run`` in this folder."""

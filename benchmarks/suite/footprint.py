@@ -1,0 +1,50 @@
+"""Memory and start-up."""
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import fastlogit
+
+ELEMENTS = 2**24
+
+
+class Memory:
+    """What a call in place adds to the peak of the process: next to nothing, whatever the strides."""
+
+    params = (["float32", "float64"], ["contiguous", "[::2]"])
+    param_names = ("dtype", "layout")
+
+    def setup(self, dtype, layout):
+        self.x = np.full(2 * ELEMENTS, 0.25, dtype)[:: 2 if layout == "[::2]" else 1]
+
+    def track_peak_added(self, dtype, layout):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        fastlogit.expit(self.x, out=self.x)
+        return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+    track_peak_added.unit = "MiB"
+
+
+class Import:
+    def track_import(self):
+        """Seconds for ``import fastlogit`` after ``import numpy``: the best of five new interpreters."""
+        code = (
+            "import time, numpy; start = time.perf_counter(); import fastlogit; "
+            "print(time.perf_counter() - start)"
+        )
+        # asv may have put the package on the path of this process only.
+        environment = {**os.environ, "PYTHONPATH": str(Path(fastlogit.__file__).parent.parent)}
+        runs = [
+            subprocess.run(
+                [sys.executable, "-c", code], env=environment, capture_output=True, check=True
+            )
+            for _ in range(5)
+        ]
+        return min(float(run.stdout) for run in runs)
+
+    track_import.unit = "s"

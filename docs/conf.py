@@ -1,0 +1,24 @@
+"""Sphinx configuration: ``spin docs``."""
+
+import fastlogit
+
+project = "fastlogit"
+author = "the fastlogit developers"
+copyright = author
+version = release = fastlogit.__version__
+
+extensions = ["numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
+html_theme = "alabaster"
+html_theme_options = {"page_width": "70em"}
+html_show_copyright = False
+exclude_patterns = ["build"]
+default_role = "autolink"
+nitpicky = True
+# The types of numpydoc's parameter lists are prose, not references.
+nitpick_ignore = [("py:obj", "numpy.ufunc")]
+nitpick_ignore_regex = [("py:class", r".*")]
+
+autosummary_generate = False
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+numpydoc_validation_checks = {"GL01", "GL03", "GL08", "PR01", "PR02", "RT01", "SS03"}

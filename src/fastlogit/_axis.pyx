@@ -1,0 +1,411 @@
+"""softmax, log_softmax and logsumexp: signatures, documentation, argument rules."""
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from fastlogit import _isa
+from fastlogit._arguments import check_out, check_real, working_dtype, wrapped_like
+
+cimport numpy as cnp
+from cpython.pycapsule cimport PyCapsule_GetPointer
+
+from fastlogit._arrays cimport same_elements_or_apart
+from fastlogit._threads cimport threads_for
+from fastlogit.kernels.axis cimport (
+    LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, axis_kernels, reduction, slices, weighted_slices,
+)
+from fastlogit.kernels.strided cimport (
+    MAX_AXES, add_axis, append_axis, has_own_elements, merge_axes, pad_axes, walk,
+)
+
+cnp.import_array()
+
+cdef const axis_kernels *kernels = <const axis_kernels *> PyCapsule_GetPointer(
+    _isa.kernels("axis"), "fastlogit.kernels.axis"
+)
+
+cdef enum:
+    SMALLEST_PARALLEL = 8192  # elements from which two threads are faster than one
+    SMALLEST_WITHOUT_GIL = 2048  # elements below which letting the GIL go costs more than it gives
+
+
+cdef int transform(
+    reduction which, cnp.ndarray x, cnp.ndarray out, const bint *is_reduced
+) except -1:
+    """Write the function of the slices of ``x`` to ``out``, which has its axes.
+
+    For logsumexp ``out`` has length 1 along those that are reduced.
+    """
+    cdef slices where
+    cdef int axis, threads, failed, itemsize = <int> cnp.PyArray_ITEMSIZE(x)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
+    if n == 0:
+        return 0
+    where.kept.axes = where.reduced.axes = 0
+    where.kept.x = cnp.PyArray_BYTES(x)
+    where.kept.out = cnp.PyArray_BYTES(out)
+    for axis in range(cnp.PyArray_NDIM(x)):
+        if is_reduced[axis]:
+            append_axis(
+                &where.reduced, cnp.PyArray_DIM(x, axis), cnp.PyArray_STRIDE(x, axis),
+                0 if which == LOGSUMEXP else cnp.PyArray_STRIDE(out, axis),
+            )
+        else:
+            add_axis(
+                &where.kept, cnp.PyArray_DIM(x, axis), cnp.PyArray_STRIDE(x, axis),
+                cnp.PyArray_STRIDE(out, axis),
+            )
+    merge_axes(&where.kept)
+    merge_axes(&where.reduced)
+    pad_axes(&where.kept, 1, itemsize)
+    pad_axes(&where.reduced, 1, itemsize)
+    reduce = kernels.float32 if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT else kernels.float64
+    if n < SMALLEST_WITHOUT_GIL:
+        failed = reduce(which, &where, 1)
+    else:
+        with nogil:
+            threads = threads_for(n, SMALLEST_PARALLEL)
+            failed = reduce(which, &where, threads)
+    if failed:
+        raise MemoryError("no memory for the sums of the segments of a slice")
+    return 0
+
+
+cdef int weigh(
+    cnp.ndarray x, cnp.ndarray weights, cnp.ndarray out, cnp.ndarray sign, const bint *is_reduced
+) except -1:
+    cdef weighted_slices where
+    cdef int axis, turn, threads
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
+    where.axes = 0
+    where.x = cnp.PyArray_BYTES(x)
+    where.weights = cnp.PyArray_BYTES(weights)
+    where.out = cnp.PyArray_BYTES(out)
+    where.sign = cnp.PyArray_BYTES(sign)
+    for turn in range(2):
+        for axis in range(cnp.PyArray_NDIM(x)):
+            if is_reduced[axis] == turn:
+                where.shape[where.axes] = cnp.PyArray_DIM(x, axis)
+                where.x_strides[where.axes] = cnp.PyArray_STRIDE(x, axis)
+                where.weights_strides[where.axes] = cnp.PyArray_STRIDE(weights, axis)
+                where.out_strides[where.axes] = cnp.PyArray_STRIDE(out, axis)
+                where.sign_strides[where.axes] = cnp.PyArray_STRIDE(sign, axis)
+                where.axes += 1
+        if turn == 0:
+            where.kept = where.axes
+    weigh_slices = (
+        kernels.weighted_float32 if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT else kernels.weighted_float64
+    )
+    with nogil:
+        threads = threads_for(n, SMALLEST_PARALLEL)
+        weigh_slices(&where, threads)
+    return 0
+
+
+cdef bint elements_are_apart(cnp.ndarray out):
+    cdef walk path
+    cdef int axis
+    path.axes = 0
+    for axis in range(cnp.PyArray_NDIM(out)):
+        add_axis(
+            &path, cnp.PyArray_DIM(out, axis), cnp.PyArray_STRIDE(out, axis),
+            cnp.PyArray_STRIDE(out, axis),
+        )
+    return has_own_elements(&path, cnp.PyArray_ITEMSIZE(out))
+
+
+cdef int mark_axes(object axis, int ndim, bint *is_reduced) except -1:
+    """Fill ``is_reduced`` from what the caller passed as ``axis``."""
+    cdef int i
+    cdef bint every = axis is None or (ndim == 0 and (axis == 0 or axis == -1))
+    for i in range(ndim):
+        is_reduced[i] = every
+    if not every:
+        for i in normalize_axis_tuple(axis, ndim, argname="axis"):
+            is_reduced[i] = True
+    return 0
+
+
+cdef object normalise(str name, reduction which, object argument, object axis, object out):
+    """softmax and log_softmax: a result of the shape of the argument."""
+    cdef bint is_reduced[MAX_AXES]
+    cdef object x = np.asarray(argument)
+    check_real(name, x.dtype)
+    mark_axes(axis, x.ndim, is_reduced)
+    dtype = working_dtype(x.dtype)
+    if out is not None:
+        check_out(name, out, x.shape)
+        if out.shape != x.shape:
+            raise ValueError(
+                f"{name}: out has shape {out.shape}, and the result has shape {x.shape}; allocate it "
+                "with np.empty_like(x)"
+            )
+    if dtype is None:
+        result = in_longdouble(which, x, tuple(i for i in range(x.ndim) if is_reduced[i]))
+    elif x.dtype != dtype:
+        # The converted copy is the result.
+        result = x.astype(dtype)
+        transform(which, result, result, is_reduced)
+    elif out is not None and (
+        out.dtype == dtype and elements_are_apart(out) and same_elements_or_apart(x, out)
+    ):
+        transform(which, x, out, is_reduced)
+        return out
+    else:
+        result = np.empty_like(x, subok=False)
+        transform(which, x, result, is_reduced)
+    if out is not None:
+        np.copyto(out, result, casting="same_kind")
+        return out
+    return wrapped_like(argument, result) if x.ndim else result[()]
+
+
+cdef object in_longdouble(reduction which, object x, tuple axes):
+    """By NumPy, on one thread: the kernels have no long double."""
+    with np.errstate(all="ignore"):
+        largest = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
+        shifted = x - np.where(np.isfinite(largest), largest, 0)
+        terms = np.exp(shifted)
+        total = np.sum(terms, axis=axes, keepdims=True)
+        if which == SOFTMAX:
+            return np.where(np.isfinite(largest), terms / total, np.nan)
+        if which == LOG_SOFTMAX:
+            return np.asarray(shifted - np.log(total))
+        return np.where(np.isfinite(largest), largest, 0) + np.log(total)
+
+
+def softmax(x, axis=None, *, out=None):
+    """
+    softmax(x, axis=None, *, out=None)
+
+    Exponentials that sum to 1: ``exp(x) / sum(exp(x))`` along an axis.
+
+    Turns scores of any size into probabilities.
+
+    Parameters
+    ----------
+    x : array_like
+        Scores. float32 and float64 are computed in their own precision, float16 in float32, bool and
+        integers in float64; long double goes through NumPy, on one thread.
+    axis : int, tuple of int or None, optional
+        What is to sum to 1: along one axis, several together, or (None) the whole array.
+    out : ndarray, optional
+        Where the result goes, of the shape of `x`: any strides, and it may be `x` itself. It is
+        returned. If its dtype is another one, the result is computed beside it and cast.
+
+    Returns
+    -------
+    ndarray or scalar
+        Probabilities, with the shape of `x`. A pandas or xarray object comes back as one, with its
+        labels.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not real, or `out` is not an array.
+    ValueError
+        If `out` is read-only or has the wrong shape, or `axis` names an axis twice.
+    numpy.exceptions.AxisError
+        If `x` has no such axis.
+
+    See Also
+    --------
+    log_softmax : the logarithm of this function, which keeps the digits of small probabilities.
+
+    Notes
+    -----
+    The error of every element is at most 2 units in the last place, however long the slices are. The bits
+    of a slice depend on neither its strides, nor the thread count, nor the other slices. A slice
+    without a finite largest element gives NaN, as in SciPy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastlogit import softmax
+    >>> x = np.array([[1.0, 2.0, 3.0], [1001.0, 1002.0, 1003.0]])
+    >>> softmax(x, axis=1, out=x)
+    array([[0.09003057, 0.24472847, 0.66524096],
+           [0.09003057, 0.24472847, 0.66524096]])
+    """
+    return normalise("softmax", SOFTMAX, x, axis, out)
+
+
+def log_softmax(x, axis=None, *, out=None):
+    """
+    log_softmax(x, axis=None, *, out=None)
+
+    Logarithm of `softmax`: ``x - log(sum(exp(x)))`` along an axis.
+
+    The log-probabilities that a classifier's scores stand for.
+
+    Parameters
+    ----------
+    x : array_like
+        Scores. float32 and float64 are computed in their own precision, float16 in float32, bool and
+        integers in float64; long double goes through NumPy, on one thread.
+    axis : int, tuple of int or None, optional
+        Along which the probabilities sum to 1: one axis, several together, or (None) the whole array.
+    out : ndarray, optional
+        Where the result goes, of the shape of `x`: any strides, and it may be `x` itself. It is
+        returned. If its dtype is another one, the result is computed beside it and cast.
+
+    Returns
+    -------
+    ndarray or scalar
+        Values at most 0, with the shape of `x`. A pandas or xarray object comes back as one, with its
+        labels.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not real, or `out` is not an array.
+    ValueError
+        If `out` is read-only or has the wrong shape, or `axis` names an axis twice.
+    numpy.exceptions.AxisError
+        If `x` has no such axis.
+
+    See Also
+    --------
+    softmax : the probabilities themselves.
+
+    Notes
+    -----
+    The error of every element is at most 2 units in the last place, also near 0: the largest element is
+    left out of the sum, whose log1p is taken. The bits of a slice depend on neither its strides, nor the
+    thread count, nor the other slices.
+
+    Examples
+    --------
+    The loss of a confident and correct classifier is small and not 0:
+
+    >>> import numpy as np
+    >>> from fastlogit import log_softmax
+    >>> log_softmax(np.array([40.0, 0.0]))
+    array([-4.24835426e-18, -4.00000000e+01])
+    """
+    return normalise("log_softmax", LOG_SOFTMAX, x, axis, out)
+
+
+def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=None):
+    """
+    logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=None)
+
+    Logarithm of a sum of exponentials: ``log(sum(b * exp(a)))`` along an axis.
+
+    Adds numbers that are given by their logarithms, and would overflow or vanish themselves.
+
+    Parameters
+    ----------
+    a : array_like
+        The exponents. float32 and float64 are computed in their own precision, float16 in float32, bool
+        and integers in float64; long double goes through NumPy, on one thread.
+    axis : int, tuple of int or None, optional
+        Over which to add: one axis, several together, or (None) the whole array.
+    b : array_like, optional
+        Factors of the exponentials, broadcast against `a`. They may be negative; where one is 0, the
+        element of `a` does not count, even if it is infinite or NaN.
+    keepdims : bool, optional
+        Keep the reduced axes, with length 1.
+    return_sign : bool, optional
+        Return the sign of the sum as well, and the logarithm of its absolute value.
+    out : ndarray, optional
+        Where the result goes. It is returned.
+
+    Returns
+    -------
+    result : ndarray or scalar
+        The logarithm; NaN for a negative sum, unless `return_sign`.
+    sign : ndarray or scalar
+        Only with `return_sign`: 1, -1, or 0 where the sum is 0, NaN where it is NaN.
+
+    Raises
+    ------
+    TypeError
+        If `a` or `b` is not real, or `out` is not an array.
+    ValueError
+        If `a` and `b` do not broadcast, `out` is read-only or has the wrong shape, or `axis` names an axis
+        twice.
+    numpy.exceptions.AxisError
+        If there is no such axis.
+
+    See Also
+    --------
+    log_softmax : ``x - logsumexp(x)``.
+
+    Notes
+    -----
+    The error is at most 2 units in the last place of the larger of the result and the largest term, and
+    does not grow with the number of terms.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastlogit import logsumexp
+    >>> logsumexp([-1000.0, -1001.0])
+    np.float64(-999.6867383124818)
+
+    A difference of two exponentials, with its sign:
+
+    >>> logsumexp([1.0, 2.0], b=[1, -1], return_sign=True)
+    (np.float64(1.5413248546129181), np.float64(-1.0))
+    """
+    cdef bint is_reduced[MAX_AXES]
+    cdef object x = np.asarray(a)
+    cdef object weights = None
+    cdef int i
+    check_real("logsumexp", x.dtype)
+    dtype = working_dtype(x.dtype)
+    if b is not None:
+        weights = b if isinstance(b, (int, float)) else np.asarray(b)
+        check_real("logsumexp", np.asarray(weights).dtype)
+        dtype = working_dtype(np.result_type(np.empty(0, dtype or x.dtype), weights))
+        x, weights = np.broadcast_arrays(x, weights)
+    mark_axes(axis, x.ndim, is_reduced)
+    axes = tuple(i for i in range(x.ndim) if is_reduced[i])
+    kept_shape = tuple(1 if is_reduced[i] else x.shape[i] for i in range(x.ndim))
+    shape = kept_shape if keepdims else tuple(x.shape[i] for i in range(x.ndim) if not is_reduced[i])
+    if out is not None:
+        check_out("logsumexp", out, shape)
+        if out.shape != shape:
+            raise ValueError(f"logsumexp: out has shape {out.shape}, and the result has shape {shape}")
+    if dtype is None:
+        result, sign = weighted_in_longdouble(x, weights, axes)
+    else:
+        x = np.asarray(x, dtype)
+        result = np.full(kept_shape, -np.inf, dtype) if x.size == 0 else np.empty(kept_shape, dtype)
+        if weights is not None:
+            sign = np.zeros(kept_shape, dtype)
+            if x.size:
+                weigh(x, np.asarray(weights, dtype), result, sign, is_reduced)
+        else:
+            transform(LOGSUMEXP, x, result, is_reduced)
+            sign = None
+    if sign is None and return_sign:
+        sign = np.where(result == -np.inf, 0, np.where(np.isnan(result), np.nan, 1)).astype(result.dtype)
+    elif sign is not None and not return_sign:
+        result[sign < 0] = np.nan
+    if not keepdims:
+        result = result.reshape(shape)
+        sign = sign.reshape(shape) if return_sign else None
+    if out is not None:
+        np.copyto(out, result, casting="same_kind")
+        result = out
+    elif result.ndim == 0:
+        result = result[()]
+    if return_sign:
+        return result, sign if sign.ndim else sign[()]
+    return result
+
+
+cdef object weighted_in_longdouble(object x, object weights, tuple axes):
+    """By NumPy, on one thread: the kernels have no long double."""
+    if weights is None:
+        return in_longdouble(LOGSUMEXP, x, axes), None
+    with np.errstate(all="ignore"):
+        counted = np.where(weights == 0, -np.inf, x)
+        largest = np.max(counted, axis=axes, keepdims=True, initial=-np.inf)
+        largest = np.where(np.isfinite(largest), largest, 0)
+        total = np.sum(
+            np.where(weights == 0, 0, weights * np.exp(counted - largest)), axis=axes, keepdims=True
+        )
+        return largest + np.log(np.abs(total)), np.sign(total)
