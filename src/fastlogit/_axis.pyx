@@ -1,5 +1,7 @@
 """softmax, log_softmax and logsumexp: signatures, documentation, argument rules."""
 
+import operator
+
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
@@ -117,11 +119,13 @@ cdef bint elements_are_apart(cnp.ndarray out):
 cdef int mark_axes(object axis, int ndim, bint *is_reduced) except -1:
     """Fill ``is_reduced`` from what the caller passed as ``axis``."""
     cdef int i
+    if axis is not None and not isinstance(axis, tuple):
+        axis = operator.index(axis)
     cdef bint every = axis is None or (ndim == 0 and (axis == 0 or axis == -1))
     for i in range(ndim):
         is_reduced[i] = every
     if not every:
-        for i in normalize_axis_tuple(axis, ndim, argname="axis"):
+        for i in normalize_axis_tuple(axis, ndim):
             is_reduced[i] = True
     return 0
 
@@ -359,7 +363,9 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
         weights = b if isinstance(b, (int, float)) else np.asarray(b)
         check_real("logsumexp", np.asarray(weights).dtype)
         dtype = working_dtype(np.result_type(np.empty(0, dtype or x.dtype), weights))
-        x, weights = np.broadcast_arrays(x, weights)
+        x, weights = np.broadcast_arrays(
+            np.asarray(x, dtype or np.longdouble), np.asarray(weights, dtype or np.longdouble)
+        )
     mark_axes(axis, x.ndim, is_reduced)
     axes = tuple(i for i in range(x.ndim) if is_reduced[i])
     kept_shape = tuple(1 if is_reduced[i] else x.shape[i] for i in range(x.ndim))
@@ -376,7 +382,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
         if weights is not None:
             sign = np.zeros(kept_shape, dtype)
             if x.size:
-                weigh(x, np.asarray(weights, dtype), result, sign, is_reduced)
+                weigh(x, weights, result, sign, is_reduced)
         else:
             transform(LOGSUMEXP, x, result, is_reduced)
             sign = None

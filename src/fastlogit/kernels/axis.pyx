@@ -11,18 +11,19 @@ and long, the segments.
 
 from cpython.pycapsule cimport PyCapsule_New
 from cython.parallel cimport prange
-from libc.math cimport INFINITY, isfinite
+from libc.math cimport INFINITY, fabs, frexp, isfinite
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from fastlogit.kernels.arithmetic cimport (
-    enter, environment, float32, float64, leave, muladd64, point_1d, point_2d, real, residual64,
+    FUSED, enter, environment, float32, float64, leave, muladd64, point_1d, point_2d, real, residual64,
 )
 from fastlogit.kernels.axis cimport (
     LOGSUMEXP, SOFTMAX, axis_kernels, reduction, slices, weighted_slices,
 )
 from fastlogit.kernels.formulas cimport (
-    LN2, TWO_900, TWO_MINUS_64, TWO_MINUS_900, exp_double, exp_range, exp_term, log_positive,
+    HEADROOM, LN2, TWO_64, TWO_MINUS_64, TWO_MINUS_HEADROOM, exp_double, exp_parts, exp_range, exp_term,
+    log_positive,
 )
 from fastlogit.kernels.strided cimport size, walk
 
@@ -216,8 +217,11 @@ cdef inline real share(
     cdef real value
     if real is float32:
         value = <real> (term * normaliser)
-    else:
+    elif FUSED:
         value = muladd64(term, normaliser, term * rest)
+    else:
+        value = term * normaliser
+        value = value + (term * rest - residual64(term, normaliser, value))
     return greatest if term >= largest_term else value
 
 
@@ -420,52 +424,71 @@ cdef void merge(const sums *part, sums *total, Py_ssize_t count) noexcept nogil:
         total.low[j] += part.low[j]
 
 
+cdef inline void relative_sum(
+    real *tag, double largest, double ties, double *high, double *low, double *unit, double *unit_tail
+) noexcept nogil:
+    """Turn high + low into the sum in units of exp(largest), each of the ``ties`` counted as 1."""
+    cdef double shift, scale, smallest, quotient, remainder
+    exp_range[real](<real> largest, &shift, &scale, &smallest)
+    exp_double(largest - shift, scale, unit, unit_tail)
+    quotient = high[0] / unit[0]
+    remainder = (
+        residual64(quotient, unit[0], high[0]) - quotient * unit_tail[0] + low[0]
+    ) / unit[0]
+    high[0] = ties
+    low[0] = remainder
+    add_exactly(high, low, quotient)
+
+
+cdef inline double reciprocal(double high, double low, double *tail) noexcept nogil:
+    """1 / (high + low), with a tail to twice the precision."""
+    cdef double value = 1 / high
+    tail[0] = value * (residual64(value, high, 1) - value * low)
+    return value
+
+
 cdef void finish(
     real *tag, reduction which, const lanes *group, const sums *total, answers *found
 ) noexcept nogil:
     """From the sums of whole slices to what `write_result` needs, or to the logsumexp itself."""
-    cdef Py_ssize_t j
-    cdef double largest, shift, scale, smallest, unit, unit_tail, quotient, remainder, high, low
-    cdef double low_of_term
-    for j in range(width_of[real](NULL)):
-        found.largest[j] = found.normaliser[j] = found.rest[j] = found.greatest[j] = 0
-    for j in range(group.count):
-        largest = total.largest[j]
-        found.largest[j] = largest
-        if isfinite(largest):
-            # high + low: the sum in units of exp(largest), the elements equal to it counted as 1 each.
-            exp_range[real](<real> largest, &shift, &scale, &smallest)
-            exp_double(largest - shift, scale, &unit, &unit_tail)
-            quotient = total.high[j] / unit
-            remainder = (
-                residual64(quotient, unit, total.high[j]) - quotient * unit_tail + total.low[j]
-            ) / unit
-            high = total.ties[j]
-            low = 0
-            add_exactly(&high, &low, quotient)
-            low += remainder
-            if which != SOFTMAX:
-                found.normaliser[j] = log_positive(high, low)
-            else:
-                exp_term[real](<real> largest, shift, scale, smallest, &found.largest[j], &low_of_term)
-                found.greatest[j] = 1 / high
-                found.greatest[j] += found.greatest[j] * (
-                    residual64(found.greatest[j], high, 1) - found.greatest[j] * low
-                )
-                # 1 / (unit * (high + low)), to twice the precision.
-                quotient = unit * high
-                remainder = unit * low + unit_tail * high - residual64(unit, high, quotient)
-                found.normaliser[j] = 1 / quotient
-                found.rest[j] = found.normaliser[j] * (
-                    residual64(found.normaliser[j], quotient, 1) - found.normaliser[j] * remainder
-                )
-        elif which == SOFTMAX:
-            found.normaliser[j] = found.greatest[j] = largest - largest
+    cdef Py_ssize_t j, width = 1 if group.along else width_of[real](NULL)
+    cdef double largest[LANES_32]
+    cdef double ties[LANES_32]
+    cdef double high[LANES_32]
+    cdef double low[LANES_32]
+    cdef double unit, unit_tail, term, tail, shift, scale, smallest
+    for j in range(width):
+        if j < group.count:
+            largest[j], ties[j], high[j], low[j] = (
+                total.largest[j], total.ties[j], total.high[j], total.low[j]
+            )
         else:
-            # NaN if there was one, else nothing to add to an infinity.
-            found.normaliser[j] = total.high[j] * 0
-        if which == LOGSUMEXP:
-            (<real *> (group.out + j * group.out_stride))[0] = <real> (largest + found.normaliser[j])
+            largest[j], ties[j], high[j], low[j] = 0, 1, 0, 0
+    if which == SOFTMAX:
+        for j in range(width):
+            relative_sum[real](NULL, largest[j], ties[j], &high[j], &low[j], &unit, &unit_tail)
+            exp_range[real](<real> largest[j], &shift, &scale, &smallest)
+            exp_term[real](<real> largest[j], shift, scale, smallest, &found.largest[j], &tail)
+            found.greatest[j] = reciprocal(high[j], low[j], &tail) + tail
+            term = unit * high[j]
+            found.normaliser[j] = reciprocal(
+                term, unit * low[j] + unit_tail * high[j] - residual64(unit, high[j], term), &found.rest[j]
+            )
+            # Without a finite largest element there are no shares.
+            found.greatest[j] = found.greatest[j] + (largest[j] - largest[j])
+            found.normaliser[j] = found.normaliser[j] + (largest[j] - largest[j])
+    else:
+        for j in range(width):
+            tail = high[j] * 0
+            relative_sum[real](NULL, largest[j], ties[j], &high[j], &low[j], &unit, &unit_tail)
+            found.largest[j] = largest[j]
+            # Beside an infinite largest element: NaN if there was one, else nothing to add.
+            found.normaliser[j] = (
+                log_positive(high[j], low[j]) if fabs(largest[j]) < INFINITY else tail
+            )
+    if which == LOGSUMEXP:
+        for j in range(group.count):
+            (<real *> (group.out + j * group.out_stride))[0] = <real> (largest[j] + found.normaliser[j])
 
 
 # ---- all groups ------------------------------------------------------------------------------------
@@ -683,18 +706,21 @@ cdef inline void read_pair(
     ))[0]
 
 
-cdef inline double log_of_sum(double largest, double high, double low) noexcept nogil:
-    """largest + log(high + low) for a positive sum, also one that only tiny weights make up."""
-    if high < TWO_MINUS_900:
-        return largest + (log_positive(high * TWO_900, low * TWO_900) - 900 * LN2)
-    return largest + log_positive(high, low)
+cdef inline int take_exponent(double *weight) noexcept nogil:
+    """Bring an extreme weight into [1/2, 1) and return the power of two that was taken off."""
+    cdef int exponent = 0
+    if isfinite(weight[0]) and not TWO_MINUS_64 < fabs(weight[0]) < TWO_64:
+        weight[0] = frexp(weight[0], &exponent)
+    return exponent
 
 
 cdef void compute_weighted(real *tag, const weighted_slices *where, Py_ssize_t index) noexcept nogil:
     """log(abs(sum)) and sign of the sum of weight * exp(x) over slice number ``index``.
 
-    Elements of weight 0 do not count, whatever they are. One by one in sums of two doubles: the sign can
-    hang on the last digit, so every product and every addition keeps its rounding error.
+    Elements of weight 0 do not count, whatever they are. The exponents of extreme weights go into those
+    of exp, so that no product leaves the range. One by one in sums of two doubles: the sign can hang
+    on the last digit, so every difference, product and addition keeps its rounding error, and 1 and
+    exp(x) - 1 are added apart.
     """
     cdef environment caller = enter()
     cdef const Py_ssize_t *shape = &where.shape[0]
@@ -703,43 +729,49 @@ cdef void compute_weighted(real *tag, const weighted_slices *where, Py_ssize_t i
     cdef char *out = where.out + offset(shape, &where.out_strides[0], 0, where.kept, index)
     cdef char *sign = where.sign + offset(shape, &where.sign_strides[0], 0, where.kept, index)
     cdef Py_ssize_t n = 1, position
-    cdef double largest = -INFINITY, high = 0, low = 0, infinite = 0, value, weight, term, tail
-    cdef double shift, scale, smallest, unit, unit_tail, result = -INFINITY
-    cdef int axis
+    cdef double largest = -INFINITY, reference = -INFINITY, infinite = 0, high = 0, low = 0
+    cdef double value, weight, difference, rest, power, p, p_tail, result = -INFINITY
+    cdef int axis, exponent, reference_exponent = 0
     for axis in range(where.kept, where.axes):
         n *= shape[axis]
     for position in range(n):
         read_pair[real](NULL, where, x, weights, position, &value, &weight)
-        if weight != 0 and value > largest:
-            largest = value
-    exp_range[float64](largest, &shift, &scale, &smallest)
+        exponent = take_exponent(&weight)
+        if weight != 0 and value + exponent * LN2 > largest:
+            largest = value + exponent * LN2
+            reference = value
+            reference_exponent = exponent
     for position in range(n):
         read_pair[real](NULL, where, x, weights, position, &value, &weight)
+        exponent = take_exponent(&weight)
         if weight == 0:
             continue
-        if isfinite(value) and isfinite(weight):
-            if value >= smallest:
-                exp_double(value - shift, scale, &term, &tail)
-                weight = weight * TWO_MINUS_64  # takes off the headroom of the scale
-                add_exactly(&high, &low, weight * term)
-                low += weight * tail - residual64(weight, term, weight * term)
-        elif isfinite(value):
-            infinite += weight
-        else:
+        if not isfinite(value):
             infinite += weight * (0.0 if value < 0 else value)
+        elif not isfinite(weight):
+            infinite += weight
+        elif value + exponent * LN2 >= largest - 700:
+            # weight * exp(value - reference) = weight * power * (1 + p + p_tail) * exp(rest)
+            difference = value
+            rest = 0
+            add_exactly(&difference, &rest, -reference)
+            exp_parts[float64](
+                difference, HEADROOM + exponent - reference_exponent, True, &power, &p, &p_tail
+            )
+            weight = weight * power
+            add_exactly(&high, &low, weight)
+            add_exactly(&high, &low, weight * p)
+            low += weight * (p_tail + rest * (1 + p)) - residual64(weight, p, weight * p)
     if infinite != 0:
         high = infinite
         result = infinite * infinite
-    elif isfinite(largest):
-        exp_double(largest - shift, scale - 64, &unit, &unit_tail)
-        term = high + low
-        tail = low - (term - high)
-        high = term / unit
-        low = (residual64(high, unit, term) - high * unit_tail + tail) / unit
-        if high > 0:
-            result = log_of_sum(largest, high, low)
-        elif high < 0:
-            result = log_of_sum(largest, -high, -low)
+    else:
+        value = high + low
+        low = (low - (value - high)) * TWO_MINUS_HEADROOM
+        high = value * TWO_MINUS_HEADROOM
+        if high != 0:
+            low = low if high > 0 else -low
+            result = reference + (log_positive(fabs(high), low) + reference_exponent * LN2)
     (<real *> out)[0] = <real> result
     (<real *> sign)[0] = <real> (1 if high > 0 else -1 if high < 0 else high)
     leave(caller)

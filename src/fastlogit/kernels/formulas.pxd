@@ -19,8 +19,8 @@ cdef extern from *:
     #define TWO_64 0x1p64
     #define TWO_MINUS_64 0x1p-64
     #define TWO_MINUS_96 0x1p-96
-    #define TWO_900 0x1p900
-    #define TWO_MINUS_900 0x1p-900
+    #define HEADROOM 128.0
+    #define TWO_MINUS_HEADROOM 0x1p-128
     #define TWO_MINUS_24 0x1p-24f
 
     /* ln 2 in two parts, the first so short that its product with any exponent is exact. */
@@ -72,7 +72,7 @@ cdef extern from *:
     #define ATANH_8 0x1.dcc3a23592295p-4
     #define ATANH_9 0x1.f89d9720618efp-4
     """
-    const double TWO_52, TWO_64, TWO_MINUS_64, TWO_MINUS_96, TWO_900, TWO_MINUS_900
+    const double TWO_52, TWO_64, TWO_MINUS_64, TWO_MINUS_96, HEADROOM, TWO_MINUS_HEADROOM
     const float TWO_MINUS_24
     const double LOG2_E, LN2, LN2_HIGH, LN2_LOW
     const float LN2_HIGH_32, LN2_LOW_32
@@ -145,7 +145,7 @@ cdef inline double atanh_tail(double z) noexcept nogil:
 
 
 cdef inline real expit(real x) noexcept nogil:
-    """1 / (1 + exp(-x)). Error below 0.89 ulp (float32, every input), 0.98 ulp (float64, as far as tried).
+    """1 / (1 + exp(-x)). Largest error seen: 0.89 ulp (float32), 0.98 ulp (float64).
 
     v = 1 / (1 + exp(abs(x))) is the result for x < 0, and 1 - v for x > 0, where v <= 1/2 makes the
     subtraction cost half an ulp and half of v's own error. With exp(abs(x)) = power * (1 + p) the
@@ -178,7 +178,7 @@ cdef inline real expit(real x) noexcept nogil:
 
 
 cdef inline real log_expit(real x) noexcept nogil:
-    """log(1 / (1 + exp(-x))) = min(x, 0) - log1p(E), E = exp(-abs(x)).
+    """log(1 / (1 + exp(-x))) = min(x, 0) - log1p(E), E = exp(-abs(x)). Largest error seen: 0.50, 0.79 ulp.
 
     log1p(E) = h ln 2 + 2 atanh(s), s = (1 + E - 2^h) / (1 + E + 2^h), where h = 0 for E < 1/2, else 1: so s
     stays within 1/5, and for large x nothing is lost, since then log1p(E) is 2 s (1 + ...).
@@ -270,7 +270,7 @@ cdef inline double log_positive(double high, double low) noexcept nogil:
 
 
 cdef inline real log_odds(real x) noexcept nogil:
-    """log(x / (1 - x)) for 0 < x < 1.
+    """log(x / (1 - x)) for 0 < x < 1. Largest error seen: 0.50 ulp (float32), 0.60 ulp (float64).
 
     With 2^k near x / (1 - x), s = (x - 2^k (1 - x)) / (x + 2^k (1 - x)) and the result is
     k ln 2 + 2 atanh(s). For k = 0 the quotient is 2 x - 1 itself, so nothing is lost around 1/2.
@@ -370,19 +370,20 @@ cdef inline void exp_range(
 ) noexcept nogil:
     """What `exp_term` needs for a slice with this largest element.
 
-    In float64 the largest term is near 2^64, so that one at the bottom of the subnormal range is still
-    normal, and x - largest is exact by Sterbenz's lemma where abs(largest) exceeds twice the width of that
+    A term counts down to 2^-1138 (float32: 2^-216) of the largest: 2^63 terms below that do not reach
+    half the smallest subnormal. In float64 the largest is near 2^128, so that the smallest that counts
+    is still normal, and x - largest is exact by Sterbenz's lemma where abs(largest) exceeds twice that
     range.
     """
     if real is float32:
         shift[0] = largest
         scale[0] = 0
-        smallest[0] = largest - 104.0
+        smallest[0] = largest - 150.0
     else:
-        shift[0] = largest if fabs(largest) > 2 * 746 else 0
+        shift[0] = largest if fabs(largest) > 2 * 789 else 0
         scale[0] = muladd64(largest - shift[0], LOG2_E, ROUND_AND_BIAS) - ROUND_AND_BIAS
-        scale[0] = 64 - (scale[0] if scale[0] == scale[0] else 0)
-        smallest[0] = largest - 746
+        scale[0] = HEADROOM - (scale[0] if scale[0] == scale[0] else 0)
+        smallest[0] = largest - 789
 
 
 cdef inline void exp_double(double x, double scale, double *high, double *low) noexcept nogil:
