@@ -21,9 +21,9 @@ cdef struct elementwise_kernels:
 
 
 cdef inline Py_ssize_t smallest_parallel(formula which, bint is_float32) noexcept nogil:
-    """Elements from which two threads are faster than one (measured: ``benchmarks/thresholds.py``)."""
+    """Elements from which two threads win, and half as many again (``benchmarks/thresholds.py``)."""
     if which == EXPIT:
-        return 16384 if is_float32 else 8192
+        return 10240 if is_float32 else 4096
     if which == LOG_EXPIT:
-        return 8192 if is_float32 else 4096
-    return 8192
+        return 3072 if is_float32 else 2048
+    return 4096 if is_float32 else 3072
