@@ -52,6 +52,8 @@ cdef extern from "<fenv.h>" nogil:
     int fesetenv(const fenv_t *) noexcept
 
 cdef extern from "numpy/ufuncobject.h":
+    ctypedef struct PyUFuncObject:
+        PyObject *obj  # what the ufunc keeps alive
     int PyUFunc_AddPromoter(object ufunc, object dtypes, object promoter) except -1
 
 cnp.import_array()
@@ -233,7 +235,7 @@ cdef class Definition:
 
 cdef object make_ufunc(formula which, str name, str doc, double eps=0):
     cdef Definition definition = Definition()
-    cdef cnp.ufunc made
+    cdef object made
     cdef int i
     definition.name = name.encode()
     definition.doc = doc.encode()
@@ -244,7 +246,7 @@ cdef object make_ufunc(formula which, str name, str doc, double eps=0):
         loops, definition.data, types, 3, 1, 1, cnp.PyUFunc_None, definition.name, definition.doc, 0
     )
     Py_INCREF(definition)
-    made.obj = <PyObject *> definition
+    (<PyUFuncObject *> made).obj = <PyObject *> definition
     for dtype in {type(np.dtype(code)) for code in "?" + np.typecodes["AllInteger"]}:
         PyUFunc_AddPromoter(made, (dtype, np.dtype), float64_promoter)
     return made
