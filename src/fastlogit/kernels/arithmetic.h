@@ -16,6 +16,13 @@ typedef float fastlogit_float32;
 typedef double fastlogit_float64;
 #endif
 
+/* A parameter through which alone its memory is reached, so that loops that write there need no check. */
+#if defined(__GNUC__)
+typedef double *__restrict__ fastlogit_exclusive_doubles;
+#else
+typedef double *fastlogit_exclusive_doubles;
+#endif
+
 static inline uint64_t fastlogit_bits64(double x) { uint64_t u; memcpy(&u, &x, sizeof u); return u; }
 static inline double fastlogit_from_bits64(uint64_t u) { double x; memcpy(&x, &u, sizeof x); return x; }
 static inline uint32_t fastlogit_bits32(float x) { uint32_t u; memcpy(&u, &x, sizeof u); return u; }

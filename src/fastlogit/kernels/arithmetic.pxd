@@ -7,6 +7,8 @@ cdef extern from "arithmetic.h" nogil:
     ctypedef float float32 "fastlogit_float32"
     ctypedef double float64 "fastlogit_float64"
 
+    ctypedef double *exclusive_doubles "fastlogit_exclusive_doubles"
+
     uint64_t bits64 "fastlogit_bits64"(double x) noexcept
     double from_bits64 "fastlogit_from_bits64"(uint64_t u) noexcept
     uint32_t bits32 "fastlogit_bits32"(float x) noexcept

@@ -1,22 +1,26 @@
 """softmax, log_softmax and logsumexp of the slices of a strided array, which may be written in place.
 
-A slice is read three times: for its largest element, for the sum of the exponentials of the others, and
-to write the result. Each reading goes through blocks of 128 positions. Where the positions of a slice are
-contiguous and many, one slice is vectorised along itself; otherwise as many slices as fill two cache lines
-lie side by side, the lanes of a panel. Both add up in one order, which the number of positions alone
-fixes: a block by halving (i and i + 64, i and i + 32, ...), the blocks of a segment one after the other
-with the rounding errors kept, and so the segments. Threads share out the slices or, where these are few
-and long, the segments.
+A slice is taken in chunks: the largest element of a chunk, then the sum of the exponentials of the others
+relative to it, then both into the totals of the slice; at the end the result is written. softmax, which
+leaves its terms in ``out`` meanwhile, looks for the largest element of the whole slice first.
+
+Where the positions of a slice are contiguous and many, one slice is vectorised along itself; otherwise as
+many slices as fill two cache lines lie side by side, the lanes of a panel. Both add up in one order, which
+the number of positions alone fixes: the four quarters of a block of 64 at once, block after block with the
+rounding errors kept, the sums of a quarter by halving, the chunks one after the other. Threads share
+out the slices or, where these are few and long, the segments of a slice.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
 from cython.parallel cimport prange
-from libc.math cimport INFINITY, fabs, frexp, isfinite
+from libc.math cimport INFINITY, NAN, fabs, frexp, isfinite
+from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from fastlogit.kernels.arithmetic cimport (
-    FUSED, enter, environment, float32, float64, leave, muladd64, point_1d, point_2d, real, residual64,
+    FUSED, enter, environment, exclusive_doubles, float32, float64, leave, muladd, muladd32, muladd64, point_1d, point_2d,
+    real, residual, residual64,
 )
 from fastlogit.kernels.axis cimport (
     LOGSUMEXP, SOFTMAX, axis_kernels, reduction, slices, weighted_slices,
@@ -25,79 +29,59 @@ from fastlogit.kernels.formulas cimport (
     HEADROOM, LN2, TWO_64, TWO_MINUS_64, TWO_MINUS_HEADROOM, exp_double, exp_parts, exp_range, exp_term,
     log_positive,
 )
+from fastlogit.kernels.memory cimport LINE, end_streaming, prefetch, stream
+from fastlogit.kernels.panel cimport (
+    ACROSS, ALONG, GATHERED, LANES_32, LANES_64, MOST_LANES, arrangement, gather, lanes, lanes_of,
+    position_of, scatter,
+)
 from fastlogit.kernels.strided cimport size, walk
 
 
 cdef enum:
-    BLOCK = 128
-    HALF = 64
-    LANES_32 = 32  # two cache lines of float32
-    LANES_64 = 16  # and of float64
-    SHORTEST_ALONG = 48  # positions from which a contiguous slice is vectorised along itself
+    BLOCK = 64  # positions whose quarters are added first
+    QUARTER = 16
+    CHUNK = 4096  # positions that stay in the second-level cache between finding and adding
+    SHORTEST_ALONG = 64  # positions from which a contiguous slice is vectorised along itself
+    SCRATCH = 32768  # bytes of a gathered block, or of slices whose sums are finished together
+    STREAMED = 256  # elements that are computed before they are streamed
+    SMALLEST_STREAMED = 1 << 23  # bytes of a result that no cache keeps
     SHORTEST_SEGMENT = 16384
     MOST_SEGMENTS = 64
 
 
-cdef struct lanes:
-    # Slices side by side: where lane 0 begins, and how far apart the lanes are.
-    char *x
-    char *out
-    Py_ssize_t count
-    Py_ssize_t x_stride
-    Py_ssize_t out_stride
-    bint along  # one contiguous lane, vectorised along itself
+cdef extern from *:
+    """
+    #define TWO_90 0x1p90
+    #define TWO_120 0x1p120
+    """
+    const double TWO_90, TWO_120
 
 
 cdef struct sums:
-    # Of some positions of each lane, in the units that exp_range chose.
-    double largest[LANES_32]
-    double ties[LANES_32]  # elements equal to the largest, which the sum leaves out
-    double high[LANES_32]
-    double low[LANES_32]
+    # Of some positions of each lane: exp(largest) * (ties + 2^-HEADROOM * (high + low)).
+    double largest[MOST_LANES]
+    double ties[MOST_LANES]  # elements equal to the largest, which the sum leaves out
+    double high[MOST_LANES]
+    double low[MOST_LANES]
 
 
 cdef struct answers:
     # What the sums of whole slices come to, lane by lane.
-    double largest[LANES_32]  # element; for softmax its term
-    double normaliser[LANES_32]  # log of the sum; for softmax 1 / sum
-    double rest[LANES_32]  # of 1 / sum
-    double greatest[LANES_32]  # softmax of the largest
+    double largest[MOST_LANES]  # element; for softmax its term
+    double normaliser[MOST_LANES]  # log of the sum; for softmax 1 / sum
+    double rest[MOST_LANES]  # of 1 / sum
+    double greatest[MOST_LANES]  # softmax of the largest
 
 
-cdef inline Py_ssize_t width_of(real *tag) noexcept nogil:
-    return LANES_32 if real is float32 else LANES_64
+cdef struct workspace:
+    # Of one thread, all of it in the first-level cache.
+    double high[QUARTER * LANES_32]  # sums of one position of a quarter in each lane
+    double low[QUARTER * LANES_64]
+    char *panel  # BLOCK positions of gathered lanes
+    Py_ssize_t gathered  # the position from which the panel holds them, -1 for none
 
 
-# ---- one block -------------------------------------------------------------------------------------
-
-
-cdef void largest_along(const real[::1] x, real *largest) noexcept nogil:
-    """NaN is passed over here; it comes back through the sum."""
-    cdef real found[HALF]
-    cdef Py_ssize_t i, j
-    for j in range(HALF):
-        found[j] = largest[0]
-    for i in range(x.shape[0] // HALF):
-        for j in range(HALF):
-            found[j] = x[i * HALF + j] if x[i * HALF + j] > found[j] else found[j]
-    for i in range(x.shape[0] // HALF * HALF, x.shape[0]):
-        found[0] = x[i] if x[i] > found[0] else found[0]
-    for j in range(HALF):
-        largest[0] = found[j] if found[j] > largest[0] else largest[0]
-
-
-cdef void largest_across(const real[:, ::1] panel, Py_ssize_t count, real *largest) noexcept nogil:
-    cdef real found[LANES_32]
-    cdef const real *row
-    cdef Py_ssize_t i, j, width = width_of[real](NULL)
-    for j in range(width):
-        found[j] = largest[j]
-    for i in range(count):
-        row = &panel[i, 0]
-        for j in range(width):
-            found[j] = row[j] if row[j] > found[j] else found[j]
-    for j in range(width):
-        largest[j] = found[j]
+# ---- sums ------------------------------------------------------------------------------------------
 
 
 cdef inline void add_exactly(double *high, double *low, double term) noexcept nogil:
@@ -108,336 +92,615 @@ cdef inline void add_exactly(double *high, double *low, double term) noexcept no
     high[0] = total
 
 
-cdef inline void add_term(
-    real *tag, double *high, double *low, double term_high, double term_low
+cdef inline void normalise(double *high, double *low) noexcept nogil:
+    """The same sum with ``high`` rounded to nearest, where ``high`` is the larger (Dekker's fast two-sum)."""
+    cdef double total = high[0] + low[0]
+    low[0] = low[0] - (total - high[0])
+    high[0] = total
+
+
+cdef inline void add_by_size(double *high, double *low, double term) noexcept nogil:
+    """`add_exactly` for numbers that are not negative: to order them costs less than to do without."""
+    cdef double larger = term if term > high[0] else high[0]
+    cdef double smaller = high[0] if term > high[0] else term
+    high[0] = larger + smaller
+    low[0] += smaller - (high[0] - larger)
+
+
+cdef inline void add_four(
+    real x0, real x1, real x2, real x3, bint careful, real shift, real scale, real lowest, real largest,
+    double *high, double *low, real *others, real *term0, real *term1, real *term2, real *term3,
 ) noexcept nogil:
-    """float64 keeps the rounding errors; float32 adds in float64, where there are none to speak of."""
+    """Add four terms to a sum that leaves out those equal to the largest, and count the others.
+
+    float64 keeps the rounding errors; float32 adds in float64, where there are none to speak of.
+    """
+    cdef real power, p, other0, other1, other2, other3
+    exp_term[real](x0, shift, scale, lowest, careful, &power, &p)
+    term0[0] = muladd[real](power, p, power)
+    exp_term[real](x1, shift, scale, lowest, careful, &power, &p)
+    term1[0] = muladd[real](power, p, power)
+    exp_term[real](x2, shift, scale, lowest, careful, &power, &p)
+    term2[0] = muladd[real](power, p, power)
+    exp_term[real](x3, shift, scale, lowest, careful, &power, &p)
+    term3[0] = muladd[real](power, p, power)
+    others[0] = others[0] + 1 if x0 != largest else others[0]
+    others[0] = others[0] + 1 if x1 != largest else others[0]
+    others[0] = others[0] + 1 if x2 != largest else others[0]
+    others[0] = others[0] + 1 if x3 != largest else others[0]
+    other0 = term0[0] if x0 != largest else 0
+    other1 = term1[0] if x1 != largest else 0
+    other2 = term2[0] if x2 != largest else 0
+    other3 = term3[0] if x3 != largest else 0
     if real is float32:
-        high[0] += term_high
+        high[0] += (<double> other0 + <double> other1) + (<double> other2 + <double> other3)
     else:
-        add_exactly(high, low, term_high)
-        low[0] += term_low
+        add_by_size(high, low, other0)
+        add_by_size(high, low, other1)
+        add_by_size(high, low, other2)
+        add_by_size(high, low, other3)
 
 
 cdef inline void add_halves(real *tag, double *high, double *low, Py_ssize_t width) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(width):
-        add_term[real](NULL, &high[i], &low[i], high[i + width], low[i + width])
+        if real is float32:
+            high[i] += high[i + width]
+        else:
+            low[i] += low[i + width]
+            add_exactly(&high[i], &low[i], high[i + width])
 
 
-cdef void sum_along(
-    const real[::1] x, real[::1] out, bint keep, real largest, double shift, double scale,
-    double smallest, double *ties, double *high, double *low,
+cdef inline Py_ssize_t quarter_of(Py_ssize_t n, Py_ssize_t count) noexcept nogil:
+    """How far apart the four terms are that are added first, in the last ``count`` positions of n.
+
+    Positions that are missing from the four quarters count as -inf.
+    """
+    return (count + 3) // 4 if n < SHORTEST_ALONG else QUARTER
+
+
+# ---- along a slice ---------------------------------------------------------------------------------
+
+
+cdef inline void keep_larger(real *found, Py_ssize_t width) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(width):
+        found[i] = found[i + width] if found[i + width] > found[i] else found[i]
+
+
+cdef real largest_along(const real[::1] x) noexcept nogil:
+    """NaN is passed over here; it comes back through the sum."""
+    cdef real found[64]
+    cdef real first, second
+    cdef Py_ssize_t block, i, j
+    for j in range(64):
+        found[j] = -INFINITY
+    for block in range(x.shape[0] // 256):
+        i = block * 256
+        for j in range(64):
+            first = x[i + j] if x[i + j] > x[i + j + 64] else x[i + j + 64]
+            second = x[i + j + 128] if x[i + j + 128] > x[i + j + 192] else x[i + j + 192]
+            first = first if first > second else second
+            found[j] = first if first > found[j] else found[j]
+    for block in range(x.shape[0] // 256 * 4, x.shape[0] // 64):
+        for j in range(64):
+            found[j] = x[block * 64 + j] if x[block * 64 + j] > found[j] else found[j]
+    i = x.shape[0] - 64
+    if i >= 0:
+        # Some of the last 64 for the second time, which does no harm.
+        for j in range(64):
+            found[j] = x[i + j] if x[i + j] > found[j] else found[j]
+    else:
+        for j in range(x.shape[0]):
+            found[j] = x[j] if x[j] > found[j] else found[j]
+    keep_larger[real](found, 32)
+    keep_larger[real](found, 16)
+    keep_larger[real](found, 8)
+    keep_larger[real](found, 4)
+    keep_larger[real](found, 2)
+    keep_larger[real](found, 1)
+    return found[0]
+
+
+cdef inline void add_quarters(
+    real[::1] x, Py_ssize_t start, Py_ssize_t quarter, bint keep, real shift, real scale, real lowest,
+    real largest, double *high, double *low, real *others,
 ) noexcept nogil:
-    """Add the block to the sums; ``keep`` the terms themselves in ``out``, which may be ``x``."""
-    cdef double terms[BLOCK]
-    cdef double tails[BLOCK]
-    cdef bint equal[BLOCK]
-    cdef Py_ssize_t i, n = x.shape[0], count = 0
-    for i in range(n):
-        equal[i] = x[i] == largest
-    for i in range(n):
-        count += equal[i]
-    for i in range(n):
-        exp_term[real](x[i], shift, scale, smallest, &terms[i], &tails[i])
-    if keep:
-        for i in range(n):
-            out[i] = <real> terms[i]
+    cdef Py_ssize_t i
+    cdef real term0, term1, term2, term3
+    for i in range(start, start + quarter):
+        add_four[real](
+            x[i], x[i + quarter], x[i + 2 * quarter], x[i + 3 * quarter], keep, shift, scale, lowest, largest,
+            &high[i - start], &low[i - start], &others[i - start], &term0, &term1, &term2, &term3,
+        )
+        if keep:
+            x[i] = term0
+            x[i + quarter] = term1
+            x[i + 2 * quarter] = term2
+            x[i + 3 * quarter] = term3
+
+
+cdef inline void add_along(
+    real[::1] x, Py_ssize_t n, bint keep, real shift, real scale, real lowest, real largest,
+    double *total_high, double *total_low, double *total_ties, real[::1] rest,
+    const char *next_x,
+) noexcept nogil:
+    """The sum over a chunk, from ``x``; ``keep`` the terms themselves there.
+
+    While the arithmetic goes on, what is read next comes into the cache.
+    """
+    cdef double high[QUARTER]
+    cdef double low[QUARTER]
+    cdef real others[QUARTER]
+    cdef real padded[BLOCK]
+    cdef Py_ssize_t i, quarter = 0, whole = x.shape[0] // BLOCK * BLOCK, count = x.shape[0] - whole
+    for i in range(QUARTER):
+        high[i] = low[i] = others[i] = 0
+    for i in range(x.shape[0] // BLOCK):
+        prefetch(next_x + i * BLOCK * sizeof(real), BLOCK * sizeof(real))
+        add_quarters[real](x, i * BLOCK, QUARTER, keep, shift, scale, lowest, largest, high, low, others)
     if count:
-        for i in range(n):
-            terms[i] = 0 if equal[i] else terms[i]
-            tails[i] = 0 if equal[i] else tails[i]
-    for i in range(n, BLOCK):
-        terms[i] = tails[i] = 0
-    add_halves[real](NULL, terms, tails, 64)
-    add_halves[real](NULL, terms, tails, 32)
-    add_halves[real](NULL, terms, tails, 16)
-    add_halves[real](NULL, terms, tails, 8)
-    add_halves[real](NULL, terms, tails, 4)
-    add_halves[real](NULL, terms, tails, 2)
-    add_halves[real](NULL, terms, tails, 1)
-    ties[0] += count
-    add_exactly(high, low, terms[0])
-    low[0] += tails[0]
+        quarter = quarter_of(n, count)
+        memcpy(padded, &x[whole], count * sizeof(real))
+        for i in range(count, 4 * quarter):
+            padded[i] = -INFINITY
+        point_1d(rest, padded, 4 * quarter, sizeof(real))
+        if quarter == QUARTER:
+            add_quarters[real](rest, 0, QUARTER, keep, shift, scale, lowest, largest, high, low, others)
+        else:
+            add_quarters[real](rest, 0, quarter, keep, shift, scale, lowest, largest, high, low, others)
+        if keep:
+            memcpy(&x[whole], padded, count * sizeof(real))
+    add_halves[real](NULL, high, low, 8)
+    add_halves[real](NULL, high, low, 4)
+    add_halves[real](NULL, high, low, 2)
+    add_halves[real](NULL, high, low, 1)
+    for i in range(8):
+        others[i] += others[i + 8]
+    total_high[0], total_low[0], total_ties[0] = high[0], low[0], whole + 4 * quarter
+    for i in range(8):
+        total_ties[0] -= others[i]
 
 
-cdef void sum_across(
-    real[:, ::1] panel, Py_ssize_t count, const real *largest, const double *shift,
-    const double *scale, const double *smallest, double *ties, double *high, double *low,
+# ---- across slices ---------------------------------------------------------------------------------
+
+
+cdef void largest_across(const real[:, ::1] panel, real *largest) noexcept nogil:
+    cdef real found[MOST_LANES]
+    cdef const real *row
+    cdef Py_ssize_t i, j, width = lanes_of[real](NULL)
+    for j in range(width):
+        found[j] = largest[j]
+    for i in range(panel.shape[0]):
+        row = &panel[i, 0]
+        for j in range(width):
+            found[j] = row[j] if row[j] > found[j] else found[j]
+    for j in range(width):
+        largest[j] = found[j]
+
+
+cdef inline void add_across(
+    real[:, ::1] panel, real[:, ::1] out, Py_ssize_t n, bint keep, const real *all_shift,
+    const real *all_scale, const real *all_lowest, const real *all_largest, exclusive_doubles high,
+    exclusive_doubles low, double *total_ties, const char *next_x,
 ) noexcept nogil:
-    """The same for every lane of the panel, which the terms replace."""
-    cdef double terms[HALF * LANES_32]
-    cdef double tails[HALF * LANES_32]
-    cdef real lane_largest[LANES_32]
-    cdef double lane_shift[LANES_32]
-    cdef double lane_scale[LANES_32]
-    cdef double lane_smallest[LANES_32]
-    cdef double equal[LANES_32]
-    cdef Py_ssize_t i, j, half, width = width_of[real](NULL)
-    cdef double term, tail
-    cdef real *row
-    cdef double *row_terms
-    cdef double *row_tails
+    """Add the panel to the sums of each position of a quarter; ``keep`` the terms in ``out``."""
+    cdef real shift[MOST_LANES]
+    cdef real scale[MOST_LANES]
+    cdef real lowest[MOST_LANES]
+    cdef real largest[MOST_LANES]
+    cdef real others[MOST_LANES]
+    cdef real absent[MOST_LANES]
+    cdef const real *row0
+    cdef const real *row1
+    cdef const real *row2
+    cdef const real *row3
+    cdef real terms[4 * MOST_LANES]
+    cdef real term0, term1, term2, term3
+    cdef Py_ssize_t block, i, j, start, count, quarter, positions = 0, width = lanes_of[real](NULL)
     # In memory of its own the compiler sees that no store into the panel can change them.
     for j in range(width):
-        lane_largest[j], lane_shift[j] = largest[j], shift[j]
-        lane_scale[j], lane_smallest[j] = scale[j], smallest[j]
-        equal[j] = 0
-    half = HALF
-    while half > 1 and count <= half:
-        half //= 2
-    for i in range(half * width):
-        terms[i] = tails[i] = 0
-    for i in range(count):
-        row = &panel[i, 0]
-        row_terms = &terms[(i % half) * width]
-        row_tails = &tails[(i % half) * width]
-        for j in range(width):
-            exp_term[real](row[j], lane_shift[j], lane_scale[j], lane_smallest[j], &term, &tail)
-            equal[j] += 1 if row[j] == lane_largest[j] else 0
-            add_term[real](
-                NULL, &row_terms[j], &row_tails[j],
-                0 if row[j] == lane_largest[j] else term,
-                0 if row[j] == lane_largest[j] else tail,
-            )
-            row[j] = <real> term
-    while half > 1:
-        half //= 2
-        add_halves[real](NULL, terms, tails, half * width)
+        shift[j], scale[j] = all_shift[j], all_scale[j]
+        lowest[j], largest[j] = all_lowest[j], all_largest[j]
+        others[j] = 0
+        absent[j] = -INFINITY
+    for block in range((panel.shape[0] + BLOCK - 1) // BLOCK):
+        start = block * BLOCK
+        count = min(<Py_ssize_t> BLOCK, panel.shape[0] - start)
+        quarter = QUARTER if count == BLOCK else quarter_of(n, count)
+        positions += 4 * min(quarter, count)
+        for i in range(min(quarter, count)):
+            if next_x != NULL:
+                for j in range(4):
+                    prefetch(
+                        next_x + (start + i + j * quarter) * panel.strides[0], width * sizeof(real)
+                    )
+            row0 = &panel[start + i, 0]
+            row1 = &panel[start + i + quarter, 0] if i + quarter < count else absent
+            row2 = &panel[start + i + 2 * quarter, 0] if i + 2 * quarter < count else absent
+            row3 = &panel[start + i + 3 * quarter, 0] if i + 3 * quarter < count else absent
+            for j in range(width):
+                add_four[real](
+                    row0[j], row1[j], row2[j], row3[j], keep, shift[j], scale[j], lowest[j], largest[j],
+                    &high[i * width + j], &low[i * width + j], &others[j], &term0, &term1, &term2, &term3,
+                )
+                if keep:
+                    terms[j] = term0
+                    terms[width + j] = term1
+                    terms[2 * width + j] = term2
+                    terms[3 * width + j] = term3
+            if keep:
+                for j in range(4):
+                    if i + j * quarter < count:
+                        memcpy(&out[start + i + j * quarter, 0], &terms[j * width], width * sizeof(real))
     for j in range(width):
-        ties[j] += equal[j]
-        add_exactly(&high[j], &low[j], terms[j])
-        low[j] += tails[j]
+        total_ties[j] += positions - others[j]
+
+
 
 
 cdef inline real share(
-    real term, real largest_term, double normaliser, double rest, real greatest
+    real term, real largest_term, real normaliser, real rest, real greatest
 ) noexcept nogil:
-    """The part of the sum that a term is; that of the largest, often all of it, is known exactly."""
-    cdef real value
-    if real is float32:
-        value = <real> (term * normaliser)
-    elif FUSED:
-        value = muladd64(term, normaliser, term * rest)
+    """The part of the sum that a term is; that of the largest, often all of it, is known exactly.
+
+    Without fused multiply-add the product is rounded before it becomes subnormal, not twice afterwards.
+    """
+    cdef real value, headroom, undo
+    if FUSED:
+        value = muladd[real](term, normaliser, term * rest)
     else:
+        headroom = <real> (TWO_90 if real is float32 else TWO_120)
+        undo = 1 / headroom
+        normaliser = normaliser * headroom
         value = term * normaliser
-        value = value + (term * rest - residual64(term, normaliser, value))
+        value = value + (term * (rest * headroom) - residual[real](term, normaliser, value))
+        value = value * undo
     return greatest if term >= largest_term else value
 
 
 cdef void write_along(
-    reduction which, const real[::1] x, real[::1] out, const answers *found
+    reduction which, const real[::1] x, real[::1] out, const answers *found, Py_ssize_t lane
 ) noexcept nogil:
     cdef Py_ssize_t i
-    cdef double normaliser = found.normaliser[0], rest = found.rest[0]
-    cdef real largest = <real> found.largest[0], greatest = <real> found.greatest[0]
-    cdef real log_sum = <real> normaliser
+    cdef real largest = <real> found.largest[lane], normaliser = <real> found.normaliser[lane]
+    cdef real rest = <real> found.rest[lane], greatest = <real> found.greatest[lane]
     if which == SOFTMAX:
         for i in range(x.shape[0]):
             out[i] = share[real](x[i], largest, normaliser, rest, greatest)
     else:
         for i in range(x.shape[0]):
-            out[i] = (x[i] - largest) - log_sum
+            out[i] = (x[i] - largest) - normaliser
 
 
 cdef void write_across(
-    reduction which, real[:, ::1] panel, Py_ssize_t count, const answers *found
+    reduction which, const real[:, ::1] panel, real[:, ::1] out, const answers *found, bint streamed
 ) noexcept nogil:
-    cdef double normaliser[LANES_32]
-    cdef double rest[LANES_32]
-    cdef real largest[LANES_32]
-    cdef real greatest[LANES_32]
-    cdef real log_sum[LANES_32]
-    cdef real *row
-    cdef Py_ssize_t i, j, width = width_of[real](NULL)
+    cdef real largest[MOST_LANES]
+    cdef real normaliser[MOST_LANES]
+    cdef real rest[MOST_LANES]
+    cdef real greatest[MOST_LANES]
+    cdef real block[MOST_LANES]
+    cdef const real *row
+    cdef real *out_row
+    cdef Py_ssize_t i, j, width = lanes_of[real](NULL)
     for j in range(width):
-        normaliser[j], rest[j] = found.normaliser[j], found.rest[j]
-        largest[j], greatest[j] = <real> found.largest[j], <real> found.greatest[j]
-        log_sum[j] = <real> normaliser[j]
-    for i in range(count):
+        largest[j], normaliser[j] = <real> found.largest[j], <real> found.normaliser[j]
+        rest[j], greatest[j] = <real> found.rest[j], <real> found.greatest[j]
+    for i in range(panel.shape[0]):
         row = &panel[i, 0]
+        out_row = &block[0] if streamed else &out[i, 0]
         if which == SOFTMAX:
             for j in range(width):
-                row[j] = share[real](row[j], largest[j], normaliser[j], rest[j], greatest[j])
+                out_row[j] = share[real](row[j], largest[j], normaliser[j], rest[j], greatest[j])
         else:
             for j in range(width):
-                row[j] = (row[j] - largest[j]) - log_sum[j]
+                out_row[j] = (row[j] - largest[j]) - normaliser[j]
+        if streamed:
+            stream(<char *> &out[i, 0], <char *> block, width * sizeof(real))
+    if streamed:
+        end_streaming()
 
 
-# ---- one group of lanes ----------------------------------------------------------------------------
+# ---- the positions of one group of lanes -----------------------------------------------------------
 
 
-cdef void copy_block(
-    const walk *reduced, const lanes *group, bint from_x, bint into_panel,
-    Py_ssize_t start, Py_ssize_t count, real[:, ::1] panel, real[:, :] array,
+cdef inline char *terms_of(
+    const lanes *group, const workspace *space, Py_ssize_t lane, Py_ssize_t size
 ) noexcept nogil:
-    """Copy positions ``start`` ... of every lane between ``x`` or ``out`` and the panel."""
-    cdef int last = reduced.axes - 1, axis
-    cdef const Py_ssize_t *strides = &reduced.x_strides[0] if from_x else &reduced.out_strides[0]
-    cdef Py_ssize_t lane_stride = group.x_stride if from_x else group.out_stride
-    cdef Py_ssize_t done = 0, run, position, i, j
-    cdef char *base
-    cdef char *lane
-    while done < count:
-        base = group.x if from_x else group.out
-        position = start + done
-        run = min(count - done, reduced.shape[last] - position % reduced.shape[last])
-        for axis in range(last, -1, -1):
-            base += (position % reduced.shape[axis]) * strides[axis]
-            position = position // reduced.shape[axis]
-        if lane_stride == sizeof(real):
-            for i in range(run):
-                lane = base + i * strides[last]
-                if into_panel:
-                    memcpy(&panel[done + i, 0], lane, group.count * sizeof(real))
-                else:
-                    memcpy(lane, &panel[done + i, 0], group.count * sizeof(real))
-        elif run >= group.count:
-            point_2d(array, base, group.count, run, lane_stride, strides[last])
-            if into_panel:
-                for j in range(group.count):
-                    for i in range(run):
-                        panel[done + i, j] = array[j, i]
-            else:
-                for j in range(group.count):
-                    for i in range(run):
-                        array[j, i] = panel[done + i, j]
-        else:
-            point_2d(array, base, run, group.count, strides[last], lane_stride)
-            if into_panel:
-                for i in range(run):
-                    for j in range(group.count):
-                        panel[done + i, j] = array[i, j]
-            else:
-                for i in range(run):
-                    for j in range(group.count):
-                        array[i, j] = panel[done + i, j]
-        done += run
+    """Where softmax keeps the terms of a lane ALONG: in the cache, if there is room."""
+    if group.x != group.out and size <= SCRATCH:
+        return space.panel + lane * size
+    return group.out + lane * group.out_stride
+
+
+cdef inline void fetch(
+    const walk *reduced, const lanes *group, bint from_x, Py_ssize_t start, Py_ssize_t stop, workspace *space,
+    real[:, :] array,
+) noexcept nogil:
+    """Gather a block, unless the panel holds it already."""
+    if space.gathered != start:
+        gather[real](reduced, group, from_x, start, stop, space.panel, array, array)
+        space.gathered = start
 
 
 cdef void find_largest(
-    const walk *reduced, const lanes *group, Py_ssize_t start, Py_ssize_t stop, sums *found,
-    real[::1] row, real[:, ::1] panel, real[:, :] array,
+    const walk *reduced, const lanes *group, Py_ssize_t start, Py_ssize_t stop, double *largest,
+    workspace *space, real[::1] row, real[:, ::1] panel, real[:, :] array,
 ) noexcept nogil:
-    cdef float64 memory[BLOCK * LANES_64]
-    cdef real largest[LANES_32]
-    cdef Py_ssize_t j, count, width = width_of[real](NULL), itemsize = sizeof(real)
+    cdef real found[MOST_LANES]
+    cdef Py_ssize_t j, end, itemsize = sizeof(real), width = lanes_of[real](NULL)
+    if group.arranged == ALONG:
+        for j in range(group.count):
+            point_1d(row, group.x + j * group.x_stride + start * itemsize, stop - start, itemsize)
+            largest[j] = largest_along[real](row)
+        return
     for j in range(width):
-        largest[j] = -INFINITY
-    if group.along:
-        point_1d(row, group.x + start * itemsize, stop - start, itemsize)
-        largest_along[real](row, largest)
+        found[j] = -INFINITY
+    if group.arranged == ACROSS:
+        point_2d(
+            panel, group.x + start * reduced.x_strides[0], stop - start, width,
+            reduced.x_strides[0], itemsize,
+        )
+        largest_across[real](panel, found)
     else:
-        point_2d(panel, memory, BLOCK, width, width * itemsize, itemsize)
-        clear_unused[real](panel, group.count)
         while start < stop:
-            count = min(<Py_ssize_t> BLOCK, stop - start)
-            copy_block[real](reduced, group, True, True, start, count, panel, array)
-            largest_across[real](panel, count, largest)
-            start += count
-    for j in range(group.count):
-        found.largest[j] = largest[j]
+            end = min(start + BLOCK, stop)
+            fetch[real](reduced, group, True, start, end, space, array)
+            point_2d(panel, space.panel, end - start, width, width * itemsize, itemsize)
+            largest_across[real](panel, found)
+            start = end
+    for j in range(width):
+        largest[j] = found[j]
 
 
-cdef inline void clear_unused(real[:, ::1] panel, Py_ssize_t lanes_used) noexcept nogil:
-    """Lanes that no slice fills are computed too; with zeros they raise no question."""
-    cdef Py_ssize_t i, j
-    if lanes_used < panel.shape[1]:
-        for i in range(panel.shape[0]):
-            for j in range(lanes_used, panel.shape[1]):
-                panel[i, j] = 0
+cdef bint has_nan(
+    real *tag, const walk *reduced, char *lane, Py_ssize_t start, Py_ssize_t stop
+) noexcept nogil:
+    cdef Py_ssize_t position
+    cdef real value
+    for position in range(start, stop):
+        value = (<const real *> position_of(reduced, &reduced.x_strides[0], lane, position))[0]
+        if value != value:
+            return True
+    return False
 
 
 cdef void add_terms(
     const walk *reduced, const lanes *group, Py_ssize_t start, Py_ssize_t stop, bint keep, sums *found,
-    real[::1] row, real[::1] out_row, real[:, ::1] panel, real[:, :] array,
+    char *next_x, workspace *space, real[::1] row, real[:, ::1] panel, real[:, ::1] out_panel,
+    real[:, :] array,
 ) noexcept nogil:
-    """Sums of positions start ... stop for the largest elements in ``found``; ``keep`` puts terms in out."""
-    cdef float64 memory[BLOCK * LANES_64]
-    cdef real largest[LANES_32]
-    cdef double shift[LANES_32]
-    cdef double scale[LANES_32]
-    cdef double smallest[LANES_32]
-    cdef double ties[LANES_32]
-    cdef double high[LANES_32]
-    cdef double low[LANES_32]
-    cdef Py_ssize_t j, count, width = width_of[real](NULL), itemsize = sizeof(real)
-    width = 1 if group.along else width
-    for j in range(width):
-        largest[j] = <real> found.largest[j] if j < group.count else 0
-        exp_range[real](largest[j], &shift[j], &scale[j], &smallest[j])
-        ties[j] = high[j] = low[j] = 0
-    if not group.along:
-        point_2d(panel, memory, BLOCK, width, width * itemsize, itemsize)
-        clear_unused[real](panel, group.count)
-    while start < stop:
-        count = min(<Py_ssize_t> BLOCK, stop - start)
-        if group.along:
-            point_1d(row, group.x + start * itemsize, count, itemsize)
-            point_1d(out_row, group.out + start * itemsize, count, itemsize)
-            sum_along[real](
-                row, out_row, keep, largest[0], shift[0], scale[0], smallest[0],
-                ties, high, low,
+    """The sums of positions start ... stop, for what ``found`` holds as the largest elements.
+
+    ``keep`` puts the terms in ``out``, or leaves them in the panel if that holds all positions.
+    """
+    cdef real largest[MOST_LANES]
+    cdef real shift[MOST_LANES]
+    cdef real scale[MOST_LANES]
+    cdef real lowest[MOST_LANES]
+    cdef Py_ssize_t itemsize = sizeof(real), width = lanes_of[real](NULL)
+    cdef Py_ssize_t n = size(reduced), first = start, infinite = 0, j, i, end, half
+    cdef char *base
+    for j in range(group.count if group.arranged == ALONG else width):
+        largest[j] = <real> found.largest[j]
+        exp_range[real](largest[j], &shift[j], &scale[j], &lowest[j])
+    if group.arranged == ALONG:
+        for j in range(group.count):
+            base = group.x + j * group.x_stride + start * itemsize
+            if keep and group.x != group.out:
+                base = terms_of(group, space, j, n * itemsize) + start * itemsize
+                memcpy(base, group.x + j * group.x_stride + start * itemsize, (stop - start) * itemsize)
+            point_1d(row, base, stop - start, itemsize)
+            if keep:
+                add_along[real](
+                    row, n, True, shift[j], scale[j], lowest[j], largest[j],
+                    &found.high[j], &found.low[j], &found.ties[j], row, next_x + j * group.x_stride,
+                )
+            else:
+                add_along[real](
+                    row, n, False, shift[j], scale[j], lowest[j], largest[j],
+                    &found.high[j], &found.low[j], &found.ties[j], row, next_x + j * group.x_stride,
+                )
+    else:
+        half = QUARTER
+        if stop - start < BLOCK:
+            end = min(quarter_of(n, stop - start), stop - start)
+            while half >= 2 * end:
+                half //= 2
+        for i in range(half):
+            for j in range(width):
+                space.high[i * width + j] = 0
+                if real is float64:
+                    space.low[i * width + j] = 0
+        for j in range(width):
+            found.ties[j] = 0
+        if group.arranged == ACROSS:
+            point_2d(
+                panel, group.x + start * reduced.x_strides[0], stop - start, width,
+                reduced.x_strides[0], itemsize,
             )
-        else:
-            copy_block[real](reduced, group, True, True, start, count, panel, array)
-            sum_across[real](
-                panel, count, largest, shift, scale, smallest, ties, high, low
+            point_2d(
+                out_panel, group.out + start * reduced.out_strides[0], stop - start, width,
+                reduced.out_strides[0], itemsize,
             )
             if keep:
-                copy_block[real](reduced, group, False, False, start, count, panel, array)
-        start += count
+                add_across[real](
+                    panel, out_panel, n, True, shift, scale, lowest, largest, space.high, space.low,
+                    found.ties, next_x,
+                )
+            else:
+                add_across[real](
+                    panel, panel, n, False, shift, scale, lowest, largest, space.high, space.low,
+                    found.ties, next_x,
+                )
+        else:
+            while start < stop:
+                end = min(start + BLOCK, stop)
+                fetch[real](reduced, group, True, start, end, space, array)
+                point_2d(panel, space.panel, end - start, width, width * itemsize, itemsize)
+                if keep:
+                    add_across[real](
+                        panel, panel, n, True, shift, scale, lowest, largest, space.high, space.low,
+                        found.ties, NULL,
+                    )
+                else:
+                    add_across[real](
+                        panel, panel, n, False, shift, scale, lowest, largest, space.high, space.low,
+                        found.ties, NULL,
+                    )
+                if keep and n > BLOCK:
+                    scatter[real](reduced, group, start, end, space.panel, array, array)
+                    space.gathered = -1
+                start = end
+        if half > 8:
+            add_halves[real](NULL, space.high, space.low, 8 * width)
+        if half > 4:
+            add_halves[real](NULL, space.high, space.low, 4 * width)
+        if half > 2:
+            add_halves[real](NULL, space.high, space.low, 2 * width)
+        if half > 1:
+            add_halves[real](NULL, space.high, space.low, width)
+        for j in range(width):
+            found.high[j] = space.high[j]
+            found.low[j] = 0 if real is float32 else space.low[j]
+    relate[real](
+        shift, scale, group.count if group.arranged == ALONG else width, found
+    )
     for j in range(group.count):
-        found.ties[j], found.high[j], found.low[j] = ties[j], high[j], low[j]
+        infinite += fabs(found.largest[j]) == INFINITY
+    for j in range(group.count if infinite else 0):
+        if fabs(found.largest[j]) == INFINITY:
+            # Beside an infinite largest element the others come to nothing, unless one is NaN.
+            found.ties[j] = 1
+            found.low[j] = 0
+            found.high[j] = 0
+            if not keep and has_nan[real](NULL, reduced, group.x + j * group.x_stride, first, stop):
+                found.high[j] = NAN
 
 
 cdef void write_result(
     reduction which, const walk *reduced, const lanes *group, Py_ssize_t start, Py_ssize_t stop,
-    const answers *found, real[::1] row, real[::1] out_row, real[:, ::1] panel, real[:, :] array,
+    const answers *found, workspace *space, real[::1] row, real[::1] out_row, real[:, ::1] panel,
+    real[:, ::1] out_panel, real[:, :] array,
 ) noexcept nogil:
     """log_softmax is written from ``x``, softmax from the terms that stand in ``out``."""
-    cdef float64 memory[BLOCK * LANES_64]
-    cdef Py_ssize_t count, width = width_of[real](NULL), itemsize = sizeof(real)
     cdef bint from_x = which != SOFTMAX
-    if group.along:
-        point_1d(
-            row, (group.x if from_x else group.out) + start * itemsize, stop - start, itemsize
+    cdef char *base
+    cdef char *out
+    cdef real block[STREAMED]
+    cdef Py_ssize_t i, j, end, itemsize = sizeof(real), width = lanes_of[real](NULL)
+    if group.arranged == ALONG:
+        for j in range(group.count):
+            if from_x:
+                base = group.x + j * group.x_stride + start * itemsize
+            else:
+                base = terms_of(group, space, j, size(reduced) * itemsize) + start * itemsize
+            out = group.out + j * group.out_stride + start * itemsize
+            if group.streamed:
+                # The first block ends where a line does, so that the others are whole lines.
+                i = 0
+                end = (-<uintptr_t> out % LINE) // itemsize
+                while i < stop - start:
+                    end = min(end, stop - start - i)
+                    point_1d(row, base + i * itemsize, end, itemsize)
+                    point_1d(out_row, block, end, itemsize)
+                    write_along[real](which, row, out_row, found, j)
+                    stream(out + i * itemsize, <char *> block, end * itemsize)
+                    i += end
+                    end = STREAMED
+            else:
+                point_1d(row, base, stop - start, itemsize)
+                point_1d(out_row, out, stop - start, itemsize)
+                write_along[real](which, row, out_row, found, j)
+        if group.streamed:
+            end_streaming()
+    elif group.arranged == ACROSS:
+        point_2d(
+            out_panel, group.out + start * reduced.out_strides[0], stop - start, width,
+            reduced.out_strides[0], itemsize,
         )
-        point_1d(out_row, group.out + start * itemsize, stop - start, itemsize)
-        write_along[real](which, row, out_row, found)
-        return
-    point_2d(panel, memory, BLOCK, width, width * itemsize, itemsize)
-    clear_unused[real](panel, group.count)
-    while start < stop:
-        count = min(<Py_ssize_t> BLOCK, stop - start)
-        copy_block[real](reduced, group, from_x, True, start, count, panel, array)
-        write_across[real](which, panel, count, found)
-        copy_block[real](reduced, group, False, False, start, count, panel, array)
-        start += count
+        if from_x:
+            point_2d(
+                panel, group.x + start * reduced.x_strides[0], stop - start, width,
+                reduced.x_strides[0], itemsize,
+            )
+            write_across[real](which, panel, out_panel, found, group.streamed)
+        else:
+            write_across[real](which, out_panel, out_panel, found, False)
+    else:
+        while start < stop:
+            end = min(start + BLOCK, stop)
+            fetch[real](reduced, group, from_x, start, end, space, array)
+            point_2d(panel, space.panel, end - start, width, width * itemsize, itemsize)
+            write_across[real](which, panel, panel, found, False)
+            scatter[real](reduced, group, start, end, space.panel, array, array)
+            space.gathered = -1
+            start = end
+
+
+# ---- from the sums of chunks to those of slices ----------------------------------------------------
+
+
+cdef void relate(
+    const real *shift, const real *scale, Py_ssize_t count, sums *found
+) noexcept nogil:
+    """Turn sums of terms as `exp_term` scales them into sums relative to exp(largest)."""
+    cdef Py_ssize_t j
+    cdef double unit, unit_tail, quotient
+    for j in range(count):
+        exp_double(found.largest[j] - shift[j], scale[j] - HEADROOM, &unit, &unit_tail)
+        if real is float32:
+            quotient = found.high[j] / unit
+            found.low[j] = 0
+        else:
+            normalise(&found.high[j], &found.low[j])
+            quotient = found.high[j] / unit
+            found.low[j] = (
+                residual64(quotient, unit, found.high[j]) - quotient * unit_tail + found.low[j]
+            ) / unit
+        found.high[j] = quotient
 
 
 cdef void merge(const sums *part, sums *total, Py_ssize_t count) noexcept nogil:
+    """Add the sums of more positions of the same lanes."""
     cdef Py_ssize_t j
+    cdef bint part_leads, equal
+    cdef double larger, smaller, ties, lesser_ties, high, lesser_high, low, lesser_low
+    cdef double difference, rest, factor, factor_tail, term, tail, whole
     for j in range(count):
-        total.ties[j] += part.ties[j]
-        add_exactly(&total.high[j], &total.low[j], part.high[j])
-        total.low[j] += part.low[j]
-
-
-cdef inline void relative_sum(
-    real *tag, double largest, double ties, double *high, double *low, double *unit, double *unit_tail
-) noexcept nogil:
-    """Turn high + low into the sum in units of exp(largest), each of the ``ties`` counted as 1."""
-    cdef double shift, scale, smallest, quotient, remainder
-    exp_range[real](<real> largest, &shift, &scale, &smallest)
-    exp_double(largest - shift, scale, unit, unit_tail)
-    quotient = high[0] / unit[0]
-    remainder = (
-        residual64(quotient, unit[0], high[0]) - quotient * unit_tail[0] + low[0]
-    ) / unit[0]
-    high[0] = ties
-    low[0] = remainder
-    add_exactly(high, low, quotient)
+        part_leads = part.largest[j] > total.largest[j]
+        equal = part.largest[j] == total.largest[j]
+        larger = part.largest[j] if part_leads else total.largest[j]
+        smaller = total.largest[j] if part_leads else part.largest[j]
+        ties = part.ties[j] if part_leads else total.ties[j]
+        lesser_ties = total.ties[j] if part_leads else part.ties[j]
+        high = part.high[j] if part_leads else total.high[j]
+        lesser_high = total.high[j] if part_leads else part.high[j]
+        low = part.low[j] if part_leads else total.low[j]
+        lesser_low = total.low[j] if part_leads else part.low[j]
+        # exp(smaller - larger), which vanishes before it leaves the range of numbers
+        difference = smaller
+        rest = 0
+        add_exactly(&difference, &rest, -larger)
+        rest = rest if difference > -789 else 0
+        difference = difference if difference > -789 else -789
+        exp_double(difference, HEADROOM, &factor, &factor_tail)
+        factor_tail = factor_tail + factor * rest
+        # times the whole sum of the lesser
+        whole = lesser_ties
+        tail = lesser_low * TWO_MINUS_HEADROOM
+        add_exactly(&whole, &tail, lesser_high * TWO_MINUS_HEADROOM)
+        term = factor * whole
+        tail = (factor * tail + factor_tail * whole) - residual64(factor, whole, term)
+        term = lesser_high if equal else term
+        tail = lesser_low if equal else tail
+        total.largest[j] = larger
+        total.ties[j] = ties + (lesser_ties if equal else 0)
+        low = low + tail
+        add_exactly(&high, &low, term)
+        total.high[j] = high
+        total.low[j] = low
 
 
 cdef inline double reciprocal(double high, double low, double *tail) noexcept nogil:
@@ -451,44 +714,40 @@ cdef void finish(
     real *tag, reduction which, const lanes *group, const sums *total, answers *found
 ) noexcept nogil:
     """From the sums of whole slices to what `write_result` needs, or to the logsumexp itself."""
-    cdef Py_ssize_t j, width = 1 if group.along else width_of[real](NULL)
-    cdef double largest[LANES_32]
-    cdef double ties[LANES_32]
-    cdef double high[LANES_32]
-    cdef double low[LANES_32]
-    cdef double unit, unit_tail, term, tail, shift, scale, smallest
+    cdef Py_ssize_t j, width = group.count if group.arranged == ALONG else lanes_of[real](NULL)
+    cdef double high[MOST_LANES]
+    cdef double low[MOST_LANES]
+    cdef double unit, unit_tail, term, tail
+    cdef real shift, scale, lowest, power, p
     for j in range(width):
-        if j < group.count:
-            largest[j], ties[j], high[j], low[j] = (
-                total.largest[j], total.ties[j], total.high[j], total.low[j]
-            )
-        else:
-            largest[j], ties[j], high[j], low[j] = 0, 1, 0, 0
+        high[j] = total.ties[j]
+        low[j] = total.low[j] * TWO_MINUS_HEADROOM
+        add_exactly(&high[j], &low[j], total.high[j] * TWO_MINUS_HEADROOM)
     if which == SOFTMAX:
         for j in range(width):
-            relative_sum[real](NULL, largest[j], ties[j], &high[j], &low[j], &unit, &unit_tail)
-            exp_range[real](<real> largest[j], &shift, &scale, &smallest)
-            exp_term[real](<real> largest[j], shift, scale, smallest, &found.largest[j], &tail)
+            exp_range[real](<real> total.largest[j], &shift, &scale, &lowest)
+            exp_double(total.largest[j] - shift, scale, &unit, &unit_tail)
+            exp_term[real](<real> total.largest[j], shift, scale, lowest, True, &power, &p)
+            found.largest[j] = muladd[real](power, p, power)
             found.greatest[j] = reciprocal(high[j], low[j], &tail) + tail
             term = unit * high[j]
             found.normaliser[j] = reciprocal(
                 term, unit * low[j] + unit_tail * high[j] - residual64(unit, high[j], term), &found.rest[j]
             )
             # Without a finite largest element there are no shares.
-            found.greatest[j] = found.greatest[j] + (largest[j] - largest[j])
-            found.normaliser[j] = found.normaliser[j] + (largest[j] - largest[j])
+            found.greatest[j] = found.greatest[j] + (total.largest[j] - total.largest[j])
+            found.normaliser[j] = found.normaliser[j] + (total.largest[j] - total.largest[j])
+            if real is float32:
+                found.rest[j] = (found.normaliser[j] - <real> found.normaliser[j]) + found.rest[j]
     else:
         for j in range(width):
-            tail = high[j] * 0
-            relative_sum[real](NULL, largest[j], ties[j], &high[j], &low[j], &unit, &unit_tail)
-            found.largest[j] = largest[j]
-            # Beside an infinite largest element: NaN if there was one, else nothing to add.
-            found.normaliser[j] = (
-                log_positive(high[j], low[j]) if fabs(largest[j]) < INFINITY else tail
-            )
+            found.largest[j] = total.largest[j]
+            found.normaliser[j] = log_positive[real](NULL, high[j], low[j])
     if which == LOGSUMEXP:
         for j in range(group.count):
-            (<real *> (group.out + j * group.out_stride))[0] = <real> (largest[j] + found.normaliser[j])
+            (<real *> (group.out + j * group.out_stride))[0] = <real> (
+                total.largest[j] + found.normaliser[j]
+            )
 
 
 # ---- all groups ------------------------------------------------------------------------------------
@@ -498,11 +757,54 @@ cdef struct plan:
     Py_ssize_t n
     Py_ssize_t segment
     Py_ssize_t segments
+    arrangement arranged
+    bint streamed
     int lane_axis  # of ``kept``
     Py_ssize_t width
     Py_ssize_t groups_along_axis
     Py_ssize_t groups
-    bint along
+
+
+cdef void make_plan(const slices *where, Py_ssize_t itemsize, bint reads_only, plan *planned) noexcept nogil:
+    cdef const walk *kept = &where.kept
+    cdef const walk *reduced = &where.reduced
+    cdef int last = reduced.axes - 1, axis
+    cdef Py_ssize_t longest = LANES_32 if itemsize == 4 else LANES_64
+    planned.n = size(reduced)
+    planned.segment = max(<Py_ssize_t> SHORTEST_SEGMENT, (planned.n + MOST_SEGMENTS - 1) // MOST_SEGMENTS)
+    planned.segment = (planned.segment + CHUNK - 1) // CHUNK * CHUNK
+    planned.segments = (planned.n + planned.segment - 1) // planned.segment
+    planned.width = longest
+    planned.lane_axis = kept.axes - 1
+    if kept.shape[planned.lane_axis] < longest // 2:
+        for axis in range(kept.axes):
+            if kept.shape[axis] > kept.shape[planned.lane_axis]:
+                planned.lane_axis = axis
+    planned.arranged = GATHERED
+    planned.streamed = (
+        not reads_only and kept.x != kept.out and size(kept) * planned.n * itemsize >= SMALLEST_STREAMED
+    )
+    if reduced.axes == 1:
+        if (
+            reduced.x_strides[last] == itemsize
+            and (reads_only or reduced.out_strides[last] == itemsize)
+            and (planned.n >= SHORTEST_ALONG or size(kept) == 1)
+        ):
+            planned.arranged = ALONG
+            planned.width = max(<Py_ssize_t> 1, min(longest, SCRATCH // (planned.n * itemsize)))
+        elif kept.x_strides[planned.lane_axis] == itemsize and (
+            reads_only or kept.out_strides[planned.lane_axis] == itemsize
+        ):
+            planned.arranged = ACROSS
+            planned.streamed = (
+                planned.streamed
+                and <uintptr_t> kept.out % LINE == 0
+                and reduced.out_strides[last] % LINE == 0
+            )
+    planned.groups_along_axis = (
+        kept.shape[planned.lane_axis] + planned.width - 1
+    ) // planned.width
+    planned.groups = size(kept) // kept.shape[planned.lane_axis] * planned.groups_along_axis
 
 
 cdef void locate(const slices *where, const plan *planned, Py_ssize_t index, lanes *group) noexcept nogil:
@@ -516,7 +818,10 @@ cdef void locate(const slices *where, const plan *planned, Py_ssize_t index, lan
     group.count = min(planned.width, kept.shape[planned.lane_axis] - lane)
     group.x_stride = kept.x_strides[planned.lane_axis]
     group.out_stride = kept.out_strides[planned.lane_axis]
-    group.along = planned.along
+    group.arranged = planned.arranged
+    group.streamed = planned.streamed
+    if group.arranged == ACROSS and group.count < planned.width:
+        group.arranged = GATHERED
     for axis in range(kept.axes - 1, -1, -1):
         if axis != planned.lane_axis:
             at = index % kept.shape[axis]
@@ -525,39 +830,44 @@ cdef void locate(const slices *where, const plan *planned, Py_ssize_t index, lan
             group.out += at * kept.out_strides[axis]
 
 
-cdef void make_plan(const slices *where, Py_ssize_t itemsize, bint reads_only, plan *planned) noexcept nogil:
-    cdef const walk *kept = &where.kept
-    cdef const walk *reduced = &where.reduced
-    cdef int last = reduced.axes - 1, axis
-    planned.n = size(reduced)
-    planned.segment = max(<Py_ssize_t> SHORTEST_SEGMENT, (planned.n + MOST_SEGMENTS - 1) // MOST_SEGMENTS)
-    planned.segment = (planned.segment + BLOCK - 1) // BLOCK * BLOCK
-    planned.segments = (planned.n + planned.segment - 1) // planned.segment
-    planned.width = LANES_32 if itemsize == 4 else LANES_64
-    planned.lane_axis = kept.axes - 1
-    if kept.shape[planned.lane_axis] < planned.width // 2:
-        for axis in range(kept.axes):
-            if kept.shape[axis] > kept.shape[planned.lane_axis]:
-                planned.lane_axis = axis
-    planned.along = (
-        reduced.axes == 1
-        and reduced.x_strides[last] == itemsize
-        and (reads_only or reduced.out_strides[last] == itemsize)
-        and (planned.n >= SHORTEST_ALONG or size(kept) == 1)
-    )
-    if planned.along:
-        planned.width = 1
-    planned.groups_along_axis = (
-        kept.shape[planned.lane_axis] + planned.width - 1
-    ) // planned.width
-    planned.groups = size(kept) // kept.shape[planned.lane_axis] * planned.groups_along_axis
+cdef inline void prepare(workspace *space, char *memory) noexcept nogil:
+    space.panel = <char *> ((<uintptr_t> memory + 63) // 64 * 64)
+    space.gathered = -1
 
 
-cdef inline void start_sums(const sums *total, sums *part, Py_ssize_t count) noexcept nogil:
-    cdef Py_ssize_t j
-    for j in range(count):
-        part.largest[j] = total.largest[j]
-        part.ties[j] = part.high[j] = part.low[j] = 0
+cdef void add_chunks(
+    reduction which, const slices *where, const lanes *group, Py_ssize_t start, Py_ssize_t stop, sums *total,
+    workspace *space, real[::1] row, real[:, ::1] panel, real[:, :] array,
+) noexcept nogil:
+    """The sums of positions start ... stop. For softmax ``total`` holds the largest elements beforehand."""
+    cdef sums next_chunk
+    cdef sums *found = total
+    cdef char *next_x
+    cdef Py_ssize_t end, width = group.count if group.arranged == ALONG else lanes_of[real](NULL)
+    while start < stop:
+        end = min(start + CHUNK, stop)
+        if which != SOFTMAX:
+            find_largest[real](
+                &where.reduced, group, start, end, found.largest, space, row, panel, array
+            )
+        elif found != total:
+            memcpy(found.largest, total.largest, sizeof(total.largest))
+        # Next come the rest of the slice or else the next slices.
+        next_x = group.x
+        if end < size(&where.reduced):
+            next_x += end * where.reduced.x_strides[0]
+        elif group.arranged == ALONG:
+            next_x += group.count * group.x_stride
+        else:
+            next_x += lanes_of[real](NULL) * group.x_stride
+        add_terms[real](
+            &where.reduced, group, start, end, which == SOFTMAX, found, next_x, space,
+            row, panel, panel, array,
+        )
+        if found != total:
+            merge(found, total, width)
+        found = &next_chunk
+        start = end
 
 
 cdef void compute_group(
@@ -565,25 +875,34 @@ cdef void compute_group(
     real[::1] row, real[:, ::1] panel, real[:, :] array,
 ) noexcept nogil:
     cdef environment caller = enter()
+    cdef char memory[SCRATCH + 64]
+    cdef workspace space
     cdef lanes group
-    cdef sums part, total
+    cdef sums next_segment, total
+    cdef sums *part = &total
     cdef answers found
-    cdef Py_ssize_t start = 0, stop
+    cdef Py_ssize_t segment, start
+    prepare(&space, memory)
     locate(where, planned, index, &group)
-    find_largest[real](&where.reduced, &group, 0, planned.n, &total, row, panel, array)
-    start_sums(&total, &total, group.count)
-    while start < planned.n:
-        stop = min(start + planned.segment, planned.n)
-        start_sums(&total, &part, group.count)
-        add_terms[real](
-            &where.reduced, &group, start, stop, which == SOFTMAX, &part, row, row, panel, array
+    if which == SOFTMAX:
+        find_largest[real](
+            &where.reduced, &group, 0, planned.n, total.largest, &space, row, panel, array
         )
-        merge(&part, &total, group.count)
-        start = stop
+    for segment in range(planned.segments):
+        start = segment * planned.segment
+        if segment == 1:
+            part = &next_segment
+            memcpy(part.largest, total.largest, sizeof(total.largest))
+        add_chunks[real](
+            which, where, &group, start, min(start + planned.segment, planned.n), part, &space,
+            row, panel, array,
+        )
+        if segment > 0:
+            merge(part, &total, group.count if group.arranged == ALONG else lanes_of[real](NULL))
     finish[real](NULL, which, &group, &total, &found)
     if which != LOGSUMEXP:
         write_result[real](
-            which, &where.reduced, &group, 0, planned.n, &found, row, row, panel, array
+            which, &where.reduced, &group, 0, planned.n, &found, &space, row, row, panel, panel, array
         )
     leave(caller)
 
@@ -600,16 +919,19 @@ cdef void compute_segment(
     real[::1] row, real[:, ::1] panel, real[:, :] array,
 ) noexcept nogil:
     cdef environment caller = enter()
+    cdef char memory[SCRATCH + 64]
+    cdef workspace space
     cdef Py_ssize_t start = segment * planned.segment, stop = min(start + planned.segment, planned.n)
+    prepare(&space, memory)
     if now == FIND:
-        find_largest[real](&where.reduced, group, start, stop, part, row, panel, array)
-    elif now == ADD:
-        add_terms[real](
-            &where.reduced, group, start, stop, which == SOFTMAX, part, row, row, panel, array
+        find_largest[real](
+            &where.reduced, group, start, stop, part.largest, &space, row, panel, array
         )
+    elif now == ADD:
+        add_chunks[real](which, where, group, start, stop, part, &space, row, panel, array)
     else:
         write_result[real](
-            which, &where.reduced, group, start, stop, found, row, row, panel, array
+            which, &where.reduced, group, start, stop, found, &space, row, row, panel, panel, array
         )
     leave(caller)
 
@@ -619,31 +941,36 @@ cdef void compute_group_together(
     real[::1] row, real[:, ::1] panel, real[:, :] array,
 ) noexcept nogil:
     """`compute_group` by all threads: the same steps in the same order of addition."""
+    cdef environment caller
     cdef lanes group
     cdef sums total
     cdef answers found
-    cdef Py_ssize_t segment, j
+    cdef Py_ssize_t segment, j, width
     locate(where, planned, index, &group)
-    for segment in prange(planned.segments, schedule="static", num_threads=threads):
-        compute_segment[real](
-            FIND, which, where, planned, &group, segment, &parts[segment], &found,
-            row, panel, array,
-        )
-    for j in range(group.count):
-        total.largest[j] = parts[0].largest[j]
-        for segment in range(1, planned.segments):
-            total.largest[j] = max(total.largest[j], parts[segment].largest[j])
-    start_sums(&total, &total, group.count)
-    for segment in range(planned.segments):
-        start_sums(&total, &parts[segment], group.count)
+    width = group.count if group.arranged == ALONG else lanes_of[real](NULL)
+    if which == SOFTMAX:
+        for segment in prange(planned.segments, schedule="static", num_threads=threads):
+            compute_segment[real](
+                FIND, which, where, planned, &group, segment, &parts[segment], &found,
+                row, panel, array,
+            )
+        for j in range(width):
+            total.largest[j] = parts[0].largest[j]
+            for segment in range(1, planned.segments):
+                total.largest[j] = max(total.largest[j], parts[segment].largest[j])
+            for segment in range(planned.segments):
+                parts[segment].largest[j] = total.largest[j]
     for segment in prange(planned.segments, schedule="static", num_threads=threads):
         compute_segment[real](
             ADD, which, where, planned, &group, segment, &parts[segment], &found,
             row, panel, array,
         )
-    for segment in range(planned.segments):
-        merge(&parts[segment], &total, group.count)
+    caller = enter()
+    total = parts[0]
+    for segment in range(1, planned.segments):
+        merge(&parts[segment], &total, width)
     finish[real](NULL, which, &group, &total, &found)
+    leave(caller)
     if which != LOGSUMEXP:
         for segment in prange(planned.segments, schedule="static", num_threads=threads):
             compute_segment[real](
@@ -771,7 +1098,7 @@ cdef void compute_weighted(real *tag, const weighted_slices *where, Py_ssize_t i
         high = value * TWO_MINUS_HEADROOM
         if high != 0:
             low = low if high > 0 else -low
-            result = reference + (log_positive(fabs(high), low) + reference_exponent * LN2)
+            result = reference + (log_positive[float64](NULL, fabs(high), low) + reference_exponent * LN2)
     (<real *> out)[0] = <real> result
     (<real *> sign)[0] = <real> (1 if high > 0 else -1 if high < 0 else high)
     leave(caller)

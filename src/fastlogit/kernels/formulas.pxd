@@ -19,8 +19,8 @@ cdef extern from *:
     #define TWO_64 0x1p64
     #define TWO_MINUS_64 0x1p-64
     #define TWO_MINUS_96 0x1p-96
-    #define HEADROOM 128.0
-    #define TWO_MINUS_HEADROOM 0x1p-128
+    #define HEADROOM 120.0
+    #define TWO_MINUS_HEADROOM 0x1p-120
     #define TWO_MINUS_24 0x1p-24f
 
     /* ln 2 in two parts, the first so short that its product with any exponent is exact. */
@@ -28,8 +28,8 @@ cdef extern from *:
     #define LN2 0x1.62e42fefa39efp-1
     #define LN2_HIGH 0x1.62e42fefa0000p-1
     #define LN2_LOW 0x1.cf79abc9e3b3ap-40
-    #define LN2_HIGH_32 0x1.62e4p-1f
-    #define LN2_LOW_32 0x1.7f7d1cp-20f
+    #define LN2_HIGH_32 0x1.62e8p-1f
+    #define LN2_LOW_32 -0x1.e8082ep-16f
 
     /* Adding one of these rounds to an integer, which then stands in the low bits of the sum, with the
        bias of an exponent on top. */
@@ -48,13 +48,6 @@ cdef extern from *:
     #define EXP_9 0x1.71df18b9a0df3p-19
     #define EXP_10 0x1.28ae10fc979b5p-22
     #define EXP_11 0x1.ad93720b9f81fp-26
-    /* exp(r) = 1 + r (EXP_FLOAT_1 + ...) in float64 to the precision of float32: relative error 2^-28.9. */
-    #define EXP_FLOAT_1 0x1.0000008a70d6ep0
-    #define EXP_FLOAT_2 0x1.fffffc1af2433p-2
-    #define EXP_FLOAT_3 0x1.555418ed518a5p-3
-    #define EXP_FLOAT_4 0x1.5558234dc7eap-5
-    #define EXP_FLOAT_5 0x1.1267c0b87f762p-7
-    #define EXP_FLOAT_6 0x1.6ae6f5a624c8fp-10
     #define EXP_2_32 0x1.fffffap-2f
     #define EXP_3_32 0x1.555492p-3f
     #define EXP_4_32 0x1.555a26p-5f
@@ -79,7 +72,6 @@ cdef extern from *:
     const double ROUND_AND_BIAS
     const float ROUND_AND_BIAS_32
     const double EXP_2, EXP_3, EXP_4, EXP_5, EXP_6, EXP_7, EXP_8, EXP_9, EXP_10, EXP_11
-    const double EXP_FLOAT_1, EXP_FLOAT_2, EXP_FLOAT_3, EXP_FLOAT_4, EXP_FLOAT_5, EXP_FLOAT_6
     const float EXP_2_32, EXP_3_32, EXP_4_32, EXP_5_32, EXP_6_32
     const double ATANH_1, ATANH_2, ATANH_3, ATANH_4, ATANH_5, ATANH_6, ATANH_7, ATANH_8, ATANH_9
 
@@ -101,14 +93,14 @@ cdef inline void exp_parts(
         power[0] = from_bits32(bits32(biased) << 23)
         high = muladd32(k, -LN2_HIGH_32, x)
         low = k * -LN2_LOW_32
-        r = high + low
+        r = high + low if careful else muladd32(k, -LN2_LOW_32, high)
         z = r * r
         q = muladd32(
             z,
             muladd32(z, EXP_6_32, muladd32(EXP_5_32, r, EXP_4_32)),
             muladd32(EXP_3_32, r, EXP_2_32),
         )
-        p[0] = high + muladd32(z, q, low)
+        p[0] = high + muladd32(z, q, low) if careful else muladd32(z, q, r)
         p_tail[0] = muladd32(z, q, low) - (p[0] - high)
     else:
         biased = muladd64(x, LOG2_E, ROUND_AND_BIAS + scale)
@@ -254,19 +246,24 @@ cdef inline double log_of_quotient(
     return total + muladd64(s * z, atanh_tail(z), rest)
 
 
-cdef inline double log_positive(double high, double low) noexcept nogil:
-    """log(high + low) for a positive normal ``high`` and a small ``low``; exact to 0.6 ulp also near 1."""
-    cdef double power, k, denominator
+cdef inline double log_positive(real *tag, double high, double low) noexcept nogil:
+    """log(high + low) for a positive normal ``high`` and a small ``low``, also near 1: exact to 0.6 ulp.
+
+    To the precision of float32 the roundings are not carried along: 2^-48.
+    """
+    cdef double power, k, numerator, denominator, s, z
     k = nearest_power(high, 1.0, &power)
-    denominator = high + power
     # Next to 1 the difference from it is all that counts, however small beside ``high``.
-    return log_of_quotient(
-        k,
-        (high - power) + low,
-        low - (((high - power) + low) - (high - power)),
-        denominator,
-        ((power - denominator) + high) + low,
-    )
+    numerator = (high - power) + low
+    denominator = high + power
+    if real is float32:
+        s = numerator / denominator
+        z = s * s
+        return muladd64(k, LN2, muladd64(s * z, atanh_tail(z), s + s))
+    else:
+        return log_of_quotient(
+            k, numerator, low - (numerator - (high - power)), denominator, ((power - denominator) + high) + low
+        )
 
 
 cdef inline real log_odds(real x) noexcept nogil:
@@ -333,57 +330,40 @@ cdef inline void clamp_bounds(double eps, any_real *lower, any_real *upper) noex
 
 
 cdef inline void exp_term(
-    real x, double shift, double scale, double smallest, double *high, double *low
+    real x, real shift, real scale, real lowest, bint careful, real *power, real *p
 ) noexcept nogil:
-    """high + low = exp(x - shift) times 2^scale: a term of a sum. 0 below ``smallest``, NaN for NaN.
+    """exp(x - shift) * 2^scale = power * (1 + p): a term of a sum. NaN for NaN.
 
-    What `exp_range` chose for a slice: float32 takes exp of the difference in float64 arithmetic, with a
-    polynomial of its precision (relative error 2^-28.9). In float64, ``shift`` is the largest element m
-    where abs(m) is so large that x - m is exact for every x that counts, else 0: then no difference
-    is rounded before it is exponentiated, and 2^scale alone brings the term into range. ``high`` alone
-    is exp to 0.9 ulp, with ``low`` what remains is the rounding of p.
+    What `exp_range` chose for a slice: ``shift`` is the largest element where that is so large that x - shift
+    is exact for every x that counts, else 0. So no difference is rounded before it is exponentiated,
+    and 2^scale alone brings the term into range. What is left is the error of p, 2^-54 (float32: 2^-25).
     """
-    cdef double biased, k, r, power, p, p_tail
-    if real is float32:
-        biased = muladd64(x - shift, LOG2_E, ROUND_AND_BIAS)
-        k = biased - ROUND_AND_BIAS
-        power = from_bits64(bits64(biased) << 52)
-        r = muladd64(k, -LN2, x - shift)
-        p = muladd64(r, EXP_FLOAT_6, EXP_FLOAT_5)
-        p = muladd64(r, p, EXP_FLOAT_4)
-        p = muladd64(r, p, EXP_FLOAT_3)
-        p = muladd64(r, p, EXP_FLOAT_2)
-        p = muladd64(r, p, EXP_FLOAT_1)
-        p = muladd64(r, p, 1)
-        high[0] = 0 if x < smallest else power * p
-        low[0] = 0
-    else:
-        exp_parts[float64](x - shift, scale, True, &power, &p, &p_tail)
-        high[0] = muladd64(power, p, power)
-        low[0] = muladd64(power, p, power - high[0])
-        high[0] = 0 if x < smallest else high[0]
-        low[0] = 0 if x < smallest else low[0]
+    cdef real difference = x - shift, p_tail
+    difference = lowest if difference < lowest else difference
+    exp_parts[real](difference, scale, careful, power, p, &p_tail)
 
 
-cdef inline void exp_range(
-    real largest, double *shift, double *scale, double *smallest
-) noexcept nogil:
-    """What `exp_term` needs for a slice with this largest element.
+cdef inline void exp_range(real largest, real *shift, real *scale, real *lowest) noexcept nogil:
+    """What `exp_term` needs for a slice with this largest element, if it is finite.
 
-    A term counts down to 2^-1138 (float32: 2^-216) of the largest: 2^63 terms below that do not reach
-    half the smallest subnormal. In float64 the largest is near 2^128, so that the smallest that counts
-    is still normal, and x - largest is exact by Sterbenz's lemma where abs(largest) exceeds twice that
-    range.
+    A term counts down to 2^-1138 (float32: 2^-213) of the largest: 2^63 terms of that size do not reach
+    half the smallest subnormal. The largest is near 2^120 (2^90), so that the smallest that counts is still
+    normal, and x - largest is exact by Sterbenz's lemma where abs(largest) exceeds twice that range.
     """
+    cdef real range_of_terms, headroom
     if real is float32:
-        shift[0] = largest
-        scale[0] = 0
-        smallest[0] = largest - 150.0
+        range_of_terms = 148
+        headroom = 90
     else:
-        shift[0] = largest if fabs(largest) > 2 * 789 else 0
+        range_of_terms = 789
+        headroom = HEADROOM
+    shift[0] = largest if fabs(largest) > 2 * range_of_terms else 0
+    if real is float32:
+        scale[0] = muladd32(largest - shift[0], <float> LOG2_E, ROUND_AND_BIAS_32) - ROUND_AND_BIAS_32
+    else:
         scale[0] = muladd64(largest - shift[0], LOG2_E, ROUND_AND_BIAS) - ROUND_AND_BIAS
-        scale[0] = HEADROOM - (scale[0] if scale[0] == scale[0] else 0)
-        smallest[0] = largest - 789
+    scale[0] = headroom - scale[0]
+    lowest[0] = (largest - shift[0]) - range_of_terms
 
 
 cdef inline void exp_double(double x, double scale, double *high, double *low) noexcept nogil:
