@@ -24,7 +24,7 @@ from fastlogit.kernels.strided cimport walk
 
 
 cdef enum:
-    BLOCK = 1024  # elements computed at once: 8 KiB of float64, a quarter of the smallest L1
+    BLOCK = 1024  # elements gathered, or tested together: 8 KiB of float64, a quarter of the smallest L1
     CONTIGUOUS = 16384  # elements of a contiguous slab: the cost of starting one is then below 0.1 %
     SHORTEST_ROW = 64  # elements of a contiguous row below which gathering several rows is faster
 
@@ -69,7 +69,7 @@ cdef void set_bounds(formula which, double eps, real *lower, real *upper) noexce
 cdef void compute(
     formula which, const real[::1] x, real[::1] out, real lower, real upper
 ) noexcept nogil:
-    """One block. What only few elements need is tested once for all of them, and paid for by none else."""
+    """One block. What only few elements need is tested for all together; the others do not pay for it."""
     cdef Py_ssize_t i
     if which == LOGIT:
         if all_between[real](x, lower, upper, False):
@@ -115,14 +115,15 @@ cdef void compute_slab(
 ) noexcept nogil:
     """The memoryviews come in empty; here they are pointed at what they are to cover."""
     cdef float64 memory[BLOCK]
+    cdef Py_ssize_t longest = BLOCK if which == LOGIT or which == LOG_EXPIT else CONTIGUOUS
     cdef Py_ssize_t i, block, start, length
     cdef Py_ssize_t itemsize = sizeof(real)
     cdef environment caller = enter()
     if is_contiguous(itemsize, x_column_stride, out_column_stride, rows, columns):
         for i in range(rows):
-            for block in range((columns + BLOCK - 1) // BLOCK):
-                start = block * BLOCK
-                length = min(<Py_ssize_t> BLOCK, columns - start)
+            for block in range((columns + longest - 1) // longest):
+                start = block * longest
+                length = min(longest, columns - start)
                 point_1d(x_row, x + i * x_row_stride + start * itemsize, length, itemsize)
                 point_1d(out_row, out + i * out_row_stride + start * itemsize, length, itemsize)
                 compute[real](which, x_row, out_row, lower, upper)
