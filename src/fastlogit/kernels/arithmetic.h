@@ -25,8 +25,16 @@ typedef double *fastlogit_exclusive_doubles;
 
 static inline uint64_t fastlogit_bits64(double x) { uint64_t u; memcpy(&u, &x, sizeof u); return u; }
 static inline double fastlogit_from_bits64(uint64_t u) { double x; memcpy(&x, &u, sizeof x); return x; }
+static inline double fastlogit_negative_part64(double x)
+{
+    return fastlogit_from_bits64(fastlogit_bits64(x) & (uint64_t)((int64_t)fastlogit_bits64(x) >> 63));
+}
 static inline uint32_t fastlogit_bits32(float x) { uint32_t u; memcpy(&u, &x, sizeof u); return u; }
 static inline float fastlogit_from_bits32(uint32_t u) { float x; memcpy(&x, &u, sizeof x); return x; }
+static inline float fastlogit_negative_part32(float x)
+{
+    return fastlogit_from_bits32(fastlogit_bits32(x) & (uint32_t)((int32_t)fastlogit_bits32(x) >> 31));
+}
 
 /* muladd: a * b + c, rounded once or twice, whichever the processor does at full speed.
    residual: c - a * b with the product exact. Where there is no fused instruction the product is split

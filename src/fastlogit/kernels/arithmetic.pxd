@@ -13,6 +13,8 @@ cdef extern from "arithmetic.h" nogil:
     double from_bits64 "fastlogit_from_bits64"(uint64_t u) noexcept
     uint32_t bits32 "fastlogit_bits32"(float x) noexcept
     float from_bits32 "fastlogit_from_bits32"(uint32_t u) noexcept
+    double negative_part64 "fastlogit_negative_part64"(double x) noexcept
+    float negative_part32 "fastlogit_negative_part32"(float x) noexcept
 
     double muladd64 "fastlogit_muladd64"(double a, double b, double c) noexcept
     float muladd32 "fastlogit_muladd32"(float a, float b, float c) noexcept

@@ -23,10 +23,10 @@ from fastlogit.kernels.arithmetic cimport (
     real, residual, residual64,
 )
 from fastlogit.kernels.axis cimport (
-    LOGSUMEXP, SOFTMAX, axis_kernels, reduction, slices, weighted_slices,
+    LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, axis_kernels, reduction, slices, weighted_slices,
 )
 from fastlogit.kernels.formulas cimport (
-    HEADROOM, LN2, TWO_64, TWO_MINUS_64, TWO_MINUS_HEADROOM, exp_double, exp_parts, exp_range, exp_term,
+    HEADROOM, LN2, TWO_64, TWO_MINUS_64, TWO_MINUS_HEADROOM, add_exactly, exp_double, exp_parts, exp_range, exp_term,
     log_positive,
 )
 from fastlogit.kernels.memory cimport LINE, end_streaming, prefetch, stream
@@ -82,14 +82,6 @@ cdef struct workspace:
 
 
 # ---- sums ------------------------------------------------------------------------------------------
-
-
-cdef inline void add_exactly(double *high, double *low, double term) noexcept nogil:
-    """high += term, with the rounding error of the addition (Knuth's two-sum) added to ``low``."""
-    cdef double total = high[0] + term
-    cdef double part = total - high[0]
-    low[0] += (high[0] - (total - part)) + (term - part)
-    high[0] = total
 
 
 cdef inline void normalise(double *high, double *low) noexcept nogil:
@@ -717,8 +709,9 @@ cdef void finish(
     cdef Py_ssize_t j, width = group.count if group.arranged == ALONG else lanes_of[real](NULL)
     cdef double high[MOST_LANES]
     cdef double low[MOST_LANES]
-    cdef double unit, unit_tail, term, tail
+    cdef double unit, unit_tail, term, tail, value
     cdef real shift, scale, lowest, power, p
+    cdef bint infinite
     for j in range(width):
         high[j] = total.ties[j]
         low[j] = total.low[j] * TWO_MINUS_HEADROOM
@@ -739,15 +732,17 @@ cdef void finish(
             found.normaliser[j] = found.normaliser[j] + (total.largest[j] - total.largest[j])
             if real is float32:
                 found.rest[j] = (found.normaliser[j] - <real> found.normaliser[j]) + found.rest[j]
-    else:
+    elif which == LOG_SOFTMAX:
         for j in range(width):
             found.largest[j] = total.largest[j]
-            found.normaliser[j] = log_positive[real](NULL, high[j], low[j])
-    if which == LOGSUMEXP:
+            found.normaliser[j] = log_positive[real](NULL, high[j], low[j], 0)
+    else:
+        for j in range(width):
+            infinite = fabs(total.largest[j]) == INFINITY
+            value = log_positive[real](NULL, high[j], low[j], 0 if infinite else total.largest[j])
+            found.normaliser[j] = total.largest[j] + value if infinite else value
         for j in range(group.count):
-            (<real *> (group.out + j * group.out_stride))[0] = <real> (
-                total.largest[j] + found.normaliser[j]
-            )
+            (<real *> (group.out + j * group.out_stride))[0] = <real> found.normaliser[j]
 
 
 # ---- all groups ------------------------------------------------------------------------------------
@@ -1098,7 +1093,7 @@ cdef void compute_weighted(real *tag, const weighted_slices *where, Py_ssize_t i
         high = value * TWO_MINUS_HEADROOM
         if high != 0:
             low = low if high > 0 else -low
-            result = reference + (log_positive[float64](NULL, fabs(high), low) + reference_exponent * LN2)
+            result = reference + (log_positive[float64](NULL, fabs(high), low, 0) + reference_exponent * LN2)
     (<real *> out)[0] = <real> result
     (<real *> sign)[0] = <real> (1 if high > 0 else -1 if high < 0 else high)
     leave(caller)

@@ -7,36 +7,93 @@ gathered, computed and scattered, so there is one vectorised loop per formula an
 
 from cpython.pycapsule cimport PyCapsule_New
 from cython.parallel cimport prange
+from libc.float cimport DBL_MIN
+from libc.stdint cimport uint32_t, uint64_t
 
 from fastlogit.kernels.arithmetic cimport (
-    enter, environment, float32, float64, leave, point_1d, point_2d, real,
+    bits32, bits64, enter, environment, float32, float64, leave, point_1d, point_2d, real,
 )
 from fastlogit.kernels.elementwise cimport (
-    CLAMPED_LOGIT, EXPIT, LOGIT, elementwise_kernels, formula,
+    CLAMPED_LOGIT, EXPIT, LOG_EXPIT, LOGIT, elementwise_kernels, formula,
 )
-from fastlogit.kernels.formulas cimport clamp_bounds, clamped_logit, expit, log_expit, logit
+from fastlogit.kernels.formulas cimport (
+    clamp, clamp_bounds, expit, expit_bounds, log_expit, log_expit_bounds, log_expit_within, logit,
+    logit_bounds, logit_within,
+)
 from fastlogit.kernels.strided cimport walk
 
 
 cdef enum:
-    GATHERED = 1024  # elements of a gathered slab: 8 KiB of float64, a quarter of the smallest L1
+    BLOCK = 1024  # elements gathered, or tested together: 8 KiB of float64, a quarter of the smallest L1
     CONTIGUOUS = 16384  # elements of a contiguous slab: the cost of starting one is then below 0.1 %
     SHORTEST_ROW = 64  # elements of a contiguous row below which gathering several rows is faster
+
+
+cdef bint all_between(const real[::1] x, real first, real last, bint by_magnitude) noexcept nogil:
+    """Whether first <= x <= last for all elements, or first <= abs(x) <= last; both bounds are positive.
+
+    The bits of positive numbers are in the order of the numbers, and less than those of negative ones, and
+    of infinity and NaN.
+    """
+    cdef uint32_t mask_32, first_32, bits_32, largest_32 = 0
+    cdef uint64_t mask_64, first_64, bits_64, largest_64 = 0
+    cdef Py_ssize_t i
+    if real is float32:
+        mask_32 = 0x7fffffff if by_magnitude else 0xffffffff
+        first_32 = bits32(first)
+        for i in range(x.shape[0]):
+            bits_32 = (bits32(x[i]) & mask_32) - first_32
+            largest_32 = bits_32 if bits_32 > largest_32 else largest_32
+        return largest_32 <= bits32(last) - first_32
+    else:
+        mask_64 = (<uint64_t> -1) >> 1 if by_magnitude else <uint64_t> -1
+        first_64 = bits64(first)
+        for i in range(x.shape[0]):
+            bits_64 = (bits64(x[i]) & mask_64) - first_64
+            largest_64 = bits_64 if bits_64 > largest_64 else largest_64
+        return largest_64 <= bits64(last) - first_64
+
+
+cdef void set_bounds(formula which, double eps, real *lower, real *upper) noexcept nogil:
+    """Where `compute` brings an element, or tests whether all of a block are there."""
+    if which == EXPIT:
+        expit_bounds[real](lower, upper)
+    elif which == LOG_EXPIT:
+        log_expit_bounds[real](lower, upper)
+    elif which == LOGIT:
+        logit_bounds[real](lower, upper)
+    else:
+        clamp_bounds[real](eps, lower, upper)
 
 
 cdef void compute(
     formula which, const real[::1] x, real[::1] out, real lower, real upper
 ) noexcept nogil:
+    """One block. What only few elements need is tested for all together; the others do not pay for it."""
     cdef Py_ssize_t i
     if which == LOGIT:
-        for i in range(x.shape[0]):
-            out[i] = logit(x[i])
+        if all_between[real](x, lower, upper, False):
+            for i in range(x.shape[0]):
+                out[i] = logit_within[real](x[i])
+        else:
+            for i in range(x.shape[0]):
+                out[i] = logit[real](x[i])
     elif which == CLAMPED_LOGIT:
-        for i in range(x.shape[0]):
-            out[i] = clamped_logit(x[i], lower, upper)
+        if lower >= DBL_MIN:
+            for i in range(x.shape[0]):
+                out[i] = logit_within[real](clamp[real](x[i], lower, upper))
+        else:
+            for i in range(x.shape[0]):
+                out[i] = logit[real](clamp[real](x[i], lower, upper))
     elif which == EXPIT:
         for i in range(x.shape[0]):
-            out[i] = expit(x[i])
+            out[i] = expit[real](clamp[real](x[i], lower, upper))
+    elif real is float32:
+        for i in range(x.shape[0]):
+            out[i] = log_expit_within[real](x[i], clamp[real](x[i], lower, upper))
+    elif all_between[real](x, 0, upper, True):
+        for i in range(x.shape[0]):
+            out[i] = log_expit_within[real](x[i], x[i])
     else:
         for i in range(x.shape[0]):
             out[i] = log_expit(x[i])
@@ -57,15 +114,19 @@ cdef void compute_slab(
     real[::1] x_row, real[::1] out_row, real[:, :] slab, real[:, :] tile,
 ) noexcept nogil:
     """The memoryviews come in empty; here they are pointed at what they are to cover."""
-    cdef float64 memory[GATHERED]
-    cdef Py_ssize_t i
+    cdef float64 memory[BLOCK]
+    cdef Py_ssize_t longest = BLOCK if which == LOGIT or which == LOG_EXPIT else CONTIGUOUS
+    cdef Py_ssize_t i, block, start, length
     cdef Py_ssize_t itemsize = sizeof(real)
     cdef environment caller = enter()
     if is_contiguous(itemsize, x_column_stride, out_column_stride, rows, columns):
         for i in range(rows):
-            point_1d(x_row, x + i * x_row_stride, columns, itemsize)
-            point_1d(out_row, out + i * out_row_stride, columns, itemsize)
-            compute[real](which, x_row, out_row, lower, upper)
+            for block in range((columns + longest - 1) // longest):
+                start = block * longest
+                length = min(longest, columns - start)
+                point_1d(x_row, x + i * x_row_stride + start * itemsize, length, itemsize)
+                point_1d(out_row, out + i * out_row_stride + start * itemsize, length, itemsize)
+                compute[real](which, x_row, out_row, lower, upper)
     else:
         if rows > columns:
             rows, columns = columns, rows
@@ -99,14 +160,14 @@ cdef void transform_array(
     cdef Py_ssize_t columns = path.shape[last], rows = path.shape[last - 1]
     cdef Py_ssize_t limit, slab_columns, slab_rows, slabs_across, slabs_down, slabs, index
     cdef int axis
-    clamp_bounds[real](eps, &lower, &upper)
+    set_bounds[real](which, eps, &lower, &upper)
     leave(caller)
     if is_contiguous(sizeof(real), path.x_strides[last], path.out_strides[last], rows, columns):
         # One slab for each thread at least, cut where a cache line ends if it begins with one.
         limit = (columns + threads - 1) // threads
         limit = min(<Py_ssize_t> CONTIGUOUS, (limit + 63) // 64 * 64)
     else:
-        limit = GATHERED
+        limit = BLOCK
     slab_columns = min(columns, limit)
     slab_rows = min(rows, limit // slab_columns)
     slabs_across = (columns + slab_columns - 1) // slab_columns

@@ -4,12 +4,13 @@ Error bounds are in units in the last place (ulp) of the exact result and hold f
 constants are printed, and their approximation errors computed, by ``tools/coefficients.sollya``.
 """
 
+from libc.float cimport DBL_MIN
 from libc.math cimport INFINITY, NAN, fabs, nextafter, nextafterf, nextafterl
 from libc.stdint cimport uint64_t
 
 from fastlogit.kernels.arithmetic cimport (
     FUSED, bits32, bits64, float32, float64, from_bits32, from_bits64, longdouble, muladd, muladd32, muladd64,
-    real, residual, residual64,
+    negative_part32, negative_part64, real, residual, residual64,
 )
 
 
@@ -26,8 +27,13 @@ cdef extern from *:
     /* ln 2 in two parts, the first so short that its product with any exponent is exact. */
     #define LOG2_E 0x1.71547652b82fep0
     #define LN2 0x1.62e42fefa39efp-1
-    #define LN2_HIGH 0x1.62e42fefa0000p-1
+    #define LN2_HIGH 0x1.62e42fefap-1
     #define LN2_LOW 0x1.cf79abc9e3b3ap-40
+    /* The two results in float32 that lie nearest to the middle between two floats, logit(0x1.13986cp-22) and
+       log_expit(-0x1.d483ap-12), are less than 2^-55 of it away, and float64 arithmetic takes them for it.
+       With ln 2 by so little too large or too small they, and all others, are rounded to the right side. */
+    #define LN2_ABOVE 0x1.62e42fefa39fp-1
+    #define LN2_LOW_BELOW 0x1.cf75abc9e3b3ap-40
     #define LN2_HIGH_32 0x1.62e8p-1f
     #define LN2_LOW_32 -0x1.e8082ep-16f
 
@@ -54,26 +60,33 @@ cdef extern from *:
     #define EXP_5_32 0x1.123988p-7f
     #define EXP_6_32 0x1.694cd2p-10f
 
-    /* 2 atanh(s) = 2 s + s z (ATANH_1 + z (ATANH_2 + ...)), z = s^2, |s| <= 0.2003. Error 2^-66.3 of 2 s. */
-    #define ATANH_1 0x1.5555555555555p-1
-    #define ATANH_2 0x1.9999999999b02p-2
-    #define ATANH_3 0x1.2492492481d95p-2
-    #define ATANH_4 0x1.c71c71d167b42p-3
-    #define ATANH_5 0x1.745d1651b8efbp-3
-    #define ATANH_6 0x1.3b137085db604p-3
-    #define ATANH_7 0x1.1126679ea2801p-3
-    #define ATANH_8 0x1.dcc3a23592295p-4
-    #define ATANH_9 0x1.f89d9720618efp-4
+    /* 2 atanh(s) = 2 s + s z (ATANH_1 + z (ATANH_2 + ...)), z = s^2, |s| <= 0.2003. Error of the sum relative
+       to 2 s: 2^-62.6, and 2^-49.1 of the shorter one, for results in float32. */
+    #define ATANH_1 0x1.555555555554fp-1
+    #define ATANH_2 0x1.999999999c191p-2
+    #define ATANH_3 0x1.24924921e2463p-2
+    #define ATANH_4 0x1.c71c7491d4a81p-3
+    #define ATANH_5 0x1.745c4a546401cp-3
+    #define ATANH_6 0x1.3b35d2ed4978dp-3
+    #define ATANH_7 0x1.0dca5a7cb4d49p-3
+    #define ATANH_8 0x1.1b8a1dd67b125p-3
+    #define ATANH_FLOAT_1 0x1.5555555549b66p-1
+    #define ATANH_FLOAT_2 0x1.999999c55c53p-2
+    #define ATANH_FLOAT_3 0x1.24922dbcd682fp-2
+    #define ATANH_FLOAT_4 0x1.c72c309feafcp-3
+    #define ATANH_FLOAT_5 0x1.72167c32e35e6p-3
+    #define ATANH_FLOAT_6 0x1.63fce4a4fd21cp-3
     """
     const double TWO_52, TWO_64, TWO_MINUS_64, TWO_MINUS_96, HEADROOM, TWO_MINUS_HEADROOM
     const float TWO_MINUS_24
-    const double LOG2_E, LN2, LN2_HIGH, LN2_LOW
+    const double LOG2_E, LN2, LN2_HIGH, LN2_LOW, LN2_ABOVE, LN2_LOW_BELOW
     const float LN2_HIGH_32, LN2_LOW_32
     const double ROUND_AND_BIAS
     const float ROUND_AND_BIAS_32
     const double EXP_2, EXP_3, EXP_4, EXP_5, EXP_6, EXP_7, EXP_8, EXP_9, EXP_10, EXP_11
     const float EXP_2_32, EXP_3_32, EXP_4_32, EXP_5_32, EXP_6_32
-    const double ATANH_1, ATANH_2, ATANH_3, ATANH_4, ATANH_5, ATANH_6, ATANH_7, ATANH_8, ATANH_9
+    const double ATANH_1, ATANH_2, ATANH_3, ATANH_4, ATANH_5, ATANH_6, ATANH_7, ATANH_8
+    const double ATANH_FLOAT_1, ATANH_FLOAT_2, ATANH_FLOAT_3, ATANH_FLOAT_4, ATANH_FLOAT_5, ATANH_FLOAT_6
 
 
 cdef inline void exp_parts(
@@ -83,10 +96,10 @@ cdef inline void exp_parts(
 
     x = k ln 2 + r and p + p_tail = exp(r) - 1. ``scale``, an integer constant, keeps power = 2^(k + scale)
     normal where 2^k is not; -1022 <= k + scale <= 1023 (float32: -126 to 127) is the caller's to see to.
-    A caller that leaves p_tail out does not pay for it: then the roundings of r and p remain, 2^-55
-    each. ``careful``, a constant, leaves that of p alone, 2^-55 or in float32 2^-26, for two operations.
+    A caller that leaves p_tail out does not pay for it: then the roundings of r and p remain, 2^-55 each,
+    in float32 2^-26. ``careful``, a constant, leaves that of p alone, for two operations.
     """
-    cdef real biased, k, high, low, r, z, z2, q
+    cdef real biased, k, high, low, r, z, q
     if real is float32:
         biased = muladd32(x, <float> LOG2_E, ROUND_AND_BIAS_32 + scale)
         k = biased - (ROUND_AND_BIAS_32 + scale)
@@ -110,24 +123,17 @@ cdef inline void exp_parts(
         low = k * -LN2_LOW
         r = high + low if careful else muladd64(k, -LN2_LOW, high)
         z = r * r
-        z2 = z * z
-        q = muladd64(
-            z2,
-            muladd64(
-                z2,
-                muladd64(EXP_11, r, EXP_10),
-                muladd64(z, muladd64(EXP_9, r, EXP_8), muladd64(EXP_7, r, EXP_6)),
-            ),
-            muladd64(z, muladd64(EXP_5, r, EXP_4), muladd64(EXP_3, r, EXP_2)),
-        )
+        q = muladd64(z, muladd64(EXP_11, r, EXP_10), muladd64(EXP_9, r, EXP_8))
+        q = muladd64(z, q, muladd64(EXP_7, r, EXP_6))
+        q = muladd64(z, q, muladd64(EXP_5, r, EXP_4))
+        q = muladd64(z, q, muladd64(EXP_3, r, EXP_2))
         p[0] = high + muladd64(z, q, low) if careful else muladd64(z, q, r)
         p_tail[0] = muladd64(z, q, r - p[0]) + muladd64(k, -LN2_LOW, high - r)
 
 
 cdef inline double atanh_tail(double z) noexcept nogil:
     """(2 atanh(s) - 2 s) / (s z) for z = s^2, |s| <= 0.2003."""
-    cdef double p = muladd64(z, ATANH_9, ATANH_8)
-    p = muladd64(z, p, ATANH_7)
+    cdef double p = muladd64(z, ATANH_8, ATANH_7)
     p = muladd64(z, p, ATANH_6)
     p = muladd64(z, p, ATANH_5)
     p = muladd64(z, p, ATANH_4)
@@ -136,84 +142,139 @@ cdef inline double atanh_tail(double z) noexcept nogil:
     return muladd64(z, p, ATANH_1)
 
 
-cdef inline real expit(real x) noexcept nogil:
-    """1 / (1 + exp(-x)). Largest error seen: 0.89 ulp (float32), 0.98 ulp (float64).
+cdef inline double atanh_for_float(double s) noexcept nogil:
+    """2 atanh(s) for |s| <= 0.2003, to the precision that results in float32 need."""
+    cdef double z = s * s, p = muladd64(z, ATANH_FLOAT_6, ATANH_FLOAT_5)
+    p = muladd64(z, p, ATANH_FLOAT_4)
+    p = muladd64(z, p, ATANH_FLOAT_3)
+    p = muladd64(z, p, ATANH_FLOAT_2)
+    p = muladd64(z, p, ATANH_FLOAT_1)
+    return s * muladd64(z, p, 2)
 
-    v = 1 / (1 + exp(abs(x))) is the result for x < 0, and 1 - v for x > 0, where v <= 1/2 makes the
-    subtraction cost half an ulp and half of v's own error. With exp(abs(x)) = power * (1 + p) the
-    denominator is 1 + power + power * p; its two roundings go into ``tail``, and one Newton step takes
-    them and the rounding of the reciprocal off. What is left is the error of p and the last rounding;
-    without fused multiply-add p is rounded more often, and its tail goes along.
-    All is computed times 2^-96 (float32: 2^-24), so that neither exp nor a product that the residual
-    splits overflows, and a subnormal result is rounded from a normal one. Above 746 (104) v is less than
-    half the smallest subnormal.
+
+cdef inline real clamp(real x, real lower, real upper) noexcept nogil:
+    """x brought into [lower, upper]; NaN stays NaN.
+
+    With bounds that the compiler does not know this is two instructions; of constants it makes branches.
     """
-    cdef real a = fabs(x), power, p, p_tail, one, whole, denominator, tail, v, farthest
+    x = lower if x < lower else x
+    return upper if x > upper else x
+
+
+cdef inline void expit_bounds(real *lower, real *upper) noexcept nogil:
+    """Below, expit(x) is less than half the smallest subnormal; above, it has long been 1.
+
+    With these bounds 2^k and its product with 2^-24 (float32) or 2^-96 are normal numbers.
+    """
+    if real is float32:
+        lower[0] = -104
+        upper[0] = 64
+    else:
+        lower[0] = -746
+        upper[0] = 600
+
+
+cdef inline real expit(real x) noexcept nogil:
+    """1 / (1 + exp(-x)) within `expit_bounds`.
+
+    Largest error: 0.97 ulp of all float32, at -0x1.217326p+2; 0.94 ulp seen in float64.
+
+    With exp(-x) = power * (1 + p) the denominator is 1 + power + power * p. Its two roundings go into
+    ``tail``: 1 - (whole - power) is what the first one lost, also where 1 < power, since power is a power of
+    two. One Newton step takes them and the rounding of the reciprocal off. What is left is the error of p
+    and the last rounding; without fused multiply-add p is rounded more often, and its tail goes along.
+    All is computed times 2^-96 (float32: 2^-24), so that neither exp nor a product that the residual
+    splits overflows, and a subnormal result is rounded from a normal one.
+    """
+    cdef real one, power, p, p_tail, whole, part, denominator, tail, v
     if real is float32:
         one = TWO_MINUS_24
-        farthest = 104
-        exp_parts[float32](a, -24, True, &power, &p, &p_tail)
+        exp_parts[float32](-x, -24, False, &power, &p, &p_tail)
     else:
         one = TWO_MINUS_96
-        farthest = 746
-        exp_parts[float64](a, -96, False, &power, &p, &p_tail)
+        exp_parts[float64](-x, -96, False, &power, &p, &p_tail)
     whole = power + one
-    denominator = muladd[real](power, p, whole)
-    tail = muladd[real](power, p, whole - denominator) + (one - (whole - power))
+    part = power * p
+    denominator = whole + part
+    tail = ((whole - denominator) + part) + (one - (whole - power))
     if not FUSED:
         tail = tail + power * p_tail
     v = 1 / denominator
-    v = muladd[real](v, residual[real](v, tail, residual[real](v, denominator, 1)), v)
-    v = v * one
-    v = 0 if a > farthest else v
-    return v if x < 0 else 1 - v
+    return muladd[real](v, muladd[real](-v, tail, residual[real](v, denominator, 1)), v) * one
 
 
-cdef inline real log_expit(real x) noexcept nogil:
-    """log(1 / (1 + exp(-x))) = min(x, 0) - log1p(E), E = exp(-abs(x)). Largest error seen: 0.50, 0.79 ulp.
-
-    log1p(E) = h ln 2 + 2 atanh(s), s = (1 + E - 2^h) / (1 + E + 2^h), where h = 0 for E < 1/2, else 1: so s
-    stays within 1/5, and for large x nothing is lost, since then log1p(E) is 2 s (1 + ...).
-    float64 carries the roundings of E, of the quotient and of the leading sum, and computes all times
-    2^64, so that a subnormal result is rounded from a normal one. float32 is the same formula in float64
-    arithmetic without them. Below -746 the result is x, above it is 0.
-    """
-    cdef double a, power, p, p_tail, negative, h, leading, numerator, denominator, s, z, total
-    cdef double exp_a, scaled, exp_p, exp_p_tail, tail, reciprocal, error, rest, farthest
-    a = -fabs(x)
-    negative = x if x < 0 else -0.0
-    h = 1.0 if a > -LN2 else 0.0
+cdef inline void log_expit_bounds(real *lower, real *upper) noexcept nogil:
+    """Where `log_expit_within` has a normal exp; see there."""
     if real is float32:
-        farthest = -104
-        exp_parts[float64](a, 0, False, &power, &p, &p_tail)
-        exp_a = muladd64(power, p, power)
-        s = (exp_a - h) / (exp_a + (2 + h))
-        z = s * s
-        leading = muladd64(h, -LN2, negative)
-        total = leading - muladd64(s * z, atanh_tail(z), s + s)
+        lower[0] = -104
+        upper[0] = 104
     else:
-        farthest = -746
-        exp_parts[float64](a, 64, False, &scaled, &p, &p_tail)
-        power = scaled * TWO_MINUS_64
-        exp_p = 1 + p
-        exp_p_tail = (p - (exp_p - 1)) + p_tail
-        numerator = muladd64(scaled, exp_p, h * -TWO_64)
-        denominator = muladd64(power, exp_p, 2 + h)
-        tail = muladd64(power, exp_p_tail, muladd64(power, exp_p, (2 + h) - denominator))
-        reciprocal = 1 / denominator
-        s = numerator * reciprocal
-        error = residual64(s, denominator, numerator) + residual64(s, tail, scaled * exp_p_tail)
-        z = (s * TWO_MINUS_64) * (s * TWO_MINUS_64)
-        leading = muladd64(h, -LN2_HIGH, negative)
-        tail = muladd64(h, -LN2_LOW, muladd64(h, -LN2_HIGH, -leading) + negative)
-        leading = leading * TWO_64
-        total = muladd64(s, -2, leading)
-        rest = muladd64(s, -2, leading - total)
-        rest = muladd64(tail, TWO_64, rest)
-        rest = muladd64(error * reciprocal, -2, rest)
-        rest = muladd64(-s * z, atanh_tail(z), rest)
-        total = (total + rest) * TWO_MINUS_64
-    return <real> (negative if a < farthest else total)
+        lower[0] = -690
+        upper[0] = 690
+
+
+cdef inline real log_expit_within(real x, real bounded) noexcept nogil:
+    """log(1 / (1 + exp(-x))) = min(x, 0) - log1p(E), E = exp(-abs(x)), for x within `log_expit_bounds`.
+
+    log1p(E) = h ln 2 - 2 atanh(s), s = (2^h - 1 - E) / (2^h + 1 + E), where h = 0 for E < 1/2, else 1: so s
+    stays within 1/5, and for large x nothing is lost, since then log1p(E) is -2 s (1 + ...).
+    float64 carries the roundings of the quotient and of the leading sum; what remains are the error of p
+    and the last rounding. Largest error seen: 0.99 ulp. Between the bounds neither E nor, without fused
+    multiply-add, a product that the residual splits leaves the normal range.
+    float32 is the same formula in float64 arithmetic without these tails, and correctly rounded for every
+    input. There ``bounded`` is x between the bounds, which x itself may leave: log1p(E) is then less than
+    any float.
+    """
+    cdef double h, below, power, p, p_tail, part, numerator, numerator_tail, base, denominator, leading
+    h = 1.0 if fabs(bounded) < LN2 else 0.0
+    base = (h + 1) + (h + 1)
+    exp_parts[float64](-fabs(bounded), 0, False, &power, &p, &p_tail)
+    part = power * p
+    numerator = (h - power) - part
+    if real is float32:
+        below = negative_part32(x)
+        return <real> muladd64(h, -LN2_ABOVE, below + atanh_for_float(numerator / (base - numerator)))
+    else:
+        below = negative_part64(x)
+        numerator_tail = ((h - power) - numerator) - part
+        if not FUSED:
+            numerator_tail = numerator_tail - power * p_tail
+        denominator = base - numerator
+        leading = h * -LN2_HIGH + below
+        return log_of_quotient(
+            leading,
+            muladd64(h, -LN2_LOW, below - (leading - h * -LN2_HIGH)),
+            numerator,
+            numerator_tail,
+            denominator,
+            ((base - denominator) - numerator) - numerator_tail,
+        )
+
+
+cdef inline double log_expit(double x) noexcept nogil:
+    """log(1 / (1 + exp(-x))) for every x.
+
+    Beyond the bounds it is x or -exp(-x), the latter with p rounded once. exp is taken times 2^96, so
+    that a subnormal result is rounded from a normal one; beyond 746 it is 0.
+    """
+    cdef double lower, upper, a, power, p, p_tail, far
+    cdef bint within
+    log_expit_bounds[float64](&lower, &upper)
+    within = lower <= x and x <= upper
+    a = fabs(x)
+    a = 746 if a > 746 else a
+    exp_parts[float64](-a, 96, False, &power, &p, &p_tail)
+    far = -muladd64(power, p, power) * TWO_MINUS_96 if x > 0 else x
+    x = x if within else 0
+    return log_expit_within[float64](x, x) if within else far
+
+
+cdef inline void add_exactly(double *high, double *low, double term) noexcept nogil:
+    """high += term, with the rounding error of the addition (Knuth's two-sum) added to ``low``."""
+    cdef double total = high[0] + term
+    cdef double part = total - high[0]
+    low[0] += (high[0] - (total - part)) + (term - part)
+    high[0] = total
 
 
 cdef inline double nearest_power(double x, double y, double *power) noexcept nogil:
@@ -232,76 +293,99 @@ cdef inline double nearest_power(double x, double y, double *power) noexcept nog
 
 
 cdef inline double log_of_quotient(
-    double k, double numerator, double numerator_tail, double denominator, double denominator_tail
+    double leading, double leading_tail, double numerator, double numerator_tail, double denominator,
+    double denominator_tail,
 ) noexcept nogil:
-    """k ln 2 + 2 atanh(s), s = numerator / denominator, abs(s) < 0.2003, the roundings carried along."""
-    cdef double reciprocal = 1 / denominator, s = numerator * reciprocal, error, leading, total, rest, z
-    error = residual64(s, denominator, numerator) + residual64(s, denominator_tail, numerator_tail)
+    """leading + 2 atanh(s), s = numerator / denominator, abs(s) < 0.2003, the roundings carried along."""
+    cdef double reciprocal = 1 / denominator, s = numerator * reciprocal, error, total, rest, z
+    error = residual64(s, denominator, numerator) + muladd64(-s, denominator_tail, numerator_tail)
     z = s * s
-    leading = k * LN2_HIGH
-    total = muladd64(s, 2, leading)
-    rest = muladd64(s, 2, leading - total)
-    rest = muladd64(k, LN2_LOW, rest)
+    total = leading + (s + s)
+    rest = ((leading - total) + (s + s)) + leading_tail
     rest = muladd64(error, reciprocal + reciprocal, rest)
     return total + muladd64(s * z, atanh_tail(z), rest)
 
 
-cdef inline double log_positive(real *tag, double high, double low) noexcept nogil:
-    """log(high + low) for a positive normal ``high`` and a small ``low``, also near 1: exact to 0.6 ulp.
+cdef inline double log_positive(real *tag, double high, double low, double offset) noexcept nogil:
+    """offset + log(high + low) for a positive normal ``high`` and a small ``low``, also near 1.
+
+    Exact to 0.6 ulp of the larger of offset and result.
 
     To the precision of float32 the roundings are not carried along: 2^-48.
     """
-    cdef double power, k, numerator, denominator, s, z
+    cdef double power, k, numerator, denominator, s, leading, leading_tail
     k = nearest_power(high, 1.0, &power)
     # Next to 1 the difference from it is all that counts, however small beside ``high``.
     numerator = (high - power) + low
     denominator = high + power
     if real is float32:
         s = numerator / denominator
-        z = s * s
-        return muladd64(k, LN2, muladd64(s * z, atanh_tail(z), s + s))
+        return offset + muladd64(k, LN2, muladd64(s * (s * s), atanh_tail(s * s), s + s))
     else:
+        leading = offset
+        leading_tail = k * LN2_LOW
+        add_exactly(&leading, &leading_tail, k * LN2_HIGH)
         return log_of_quotient(
-            k, numerator, low - (numerator - (high - power)), denominator, ((power - denominator) + high) + low
+            leading, leading_tail, numerator, low - (numerator - (high - power)), denominator,
+            ((power - denominator) + high) + low,
         )
 
 
-cdef inline real log_odds(real x) noexcept nogil:
-    """log(x / (1 - x)) for 0 < x < 1. Largest error seen: 0.50 ulp (float32), 0.60 ulp (float64).
+cdef inline real log_odds(real x, double lifted, double lift) noexcept nogil:
+    """log(x / (1 - x)) for 0 < x < 1. Largest error seen: 0.60 ulp (float64).
 
     With 2^k near x / (1 - x), s = (x - 2^k (1 - x)) / (x + 2^k (1 - x)) and the result is
     k ln 2 + 2 atanh(s). For k = 0 the quotient is 2 x - 1 itself, so nothing is lost around 1/2.
-    x is taken times 2^64 beforehand, which makes subnormals normal. float64 carries the rounding of
-    1 - x, of the quotient and of the leading sum; float32 is the same formula in float64 arithmetic
-    without them.
+    ``lifted`` is a normal number, x times 2^lift: x itself, if that is normal, as it always is in float32.
+    float64 carries the rounding of 1 - x, of the quotient and of the leading sum; float32 is the same
+    formula in float64 arithmetic without them, and correctly rounded for every input.
     """
-    cdef double p = x, q = 1 - p, q_tail, scaled = p * TWO_64, power, k, part, denominator, s, z, total
-    k = nearest_power(scaled, q, &power) - 64
+    cdef double p = x, q = 1 - p, q_tail, power, k, part, numerator, denominator
+    k = nearest_power(lifted, q, &power) - lift
     part = power * q
-    denominator = scaled + part
+    numerator = lifted - part
+    denominator = lifted + part
     if real is float32:
-        s = (scaled - part) / denominator
-        z = s * s
-        total = muladd64(k, LN2, muladd64(s * z, atanh_tail(z), s + s))
+        return <real> muladd64(
+            k, LN2_HIGH, muladd64(k, LN2_LOW_BELOW, atanh_for_float(numerator / denominator))
+        )
     else:
         q_tail = power * ((1 - q) - p)
-        total = log_of_quotient(
-            k, scaled - part, -q_tail, denominator, ((part - denominator) + scaled) + q_tail
+        return log_of_quotient(
+            k * LN2_HIGH,
+            k * LN2_LOW,
+            numerator,
+            -q_tail,
+            denominator,
+            ((part - denominator) + lifted) + q_tail,
         )
-    return <real> total
+
+
+cdef inline void logit_bounds(real *lower, real *upper) noexcept nogil:
+    """The first and the last number between 0 and 1 for which `logit_within` is right."""
+    if real is float32:
+        lower[0] = nextafterf(0, 1)
+        upper[0] = nextafterf(1, 0)
+    else:
+        lower[0] = DBL_MIN
+        upper[0] = nextafter(1, 0)
+
+
+cdef inline real logit_within(real x) noexcept nogil:
+    """log(x / (1 - x)) for x within `logit_bounds`, and NaN for NaN."""
+    return log_odds[real](x, x, 0)
 
 
 cdef inline real logit(real x) noexcept nogil:
     """log(x / (1 - x)): -inf at 0, inf at 1, NaN outside."""
-    cdef real edge = -INFINITY if x == 0 else INFINITY if x == 1 else NAN
-    return log_odds(x) if 0 < x and x < 1 else edge
-
-
-cdef inline real clamped_logit(real x, real lower, real upper) noexcept nogil:
-    """logit of x brought into [lower, upper]; NaN stays NaN."""
-    x = lower if x < lower else x
-    x = upper if x > upper else x
-    return logit(x)
+    cdef real edge = -INFINITY if x == 0 else INFINITY if x == 1 else NAN, result
+    cdef double subnormal
+    if real is float32:
+        result = logit_within[real](x)
+    else:
+        subnormal = 1.0 if x < DBL_MIN else 0.0
+        result = log_odds[real](x, x * muladd64(subnormal, TWO_64 - 1, 1), subnormal * 64)
+    return result if 0 < x and x < 1 else edge
 
 
 ctypedef fused any_real:
