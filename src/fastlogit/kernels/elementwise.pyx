@@ -1,8 +1,8 @@
 """out[...] = formula(x[...]) for two strided arrays of one shape, which may be the same array.
 
-The last two axes of the walk are cut into slabs, each small enough for the first-level cache; the slabs
-are spread over the threads. A slab with contiguous rows is computed where it stands, any other is
-gathered, computed and scattered, so there is one vectorised loop per formula and element type.
+The last two axes of the walk are cut into slabs, which are spread over the threads. A slab with contiguous
+rows is computed where it stands. Any other is gathered into the first-level cache, computed and scattered,
+so there is one vectorised loop per formula and element type.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
@@ -11,7 +11,7 @@ from libc.float cimport DBL_MIN
 from libc.stdint cimport uint32_t, uint64_t
 
 from fastlogit.kernels.arithmetic cimport (
-    bits32, bits64, enter, environment, float32, float64, leave, point_1d, point_2d, real,
+    bits32, bits64, enter, environment, float32, float64, leave, point_1d, prefetch, real,
 )
 from fastlogit.kernels.elementwise cimport (
     CLAMPED_LOGIT, EXPIT, LOG_EXPIT, LOGIT, elementwise_kernels, formula,
@@ -24,7 +24,8 @@ from fastlogit.kernels.strided cimport walk
 
 
 cdef enum:
-    BLOCK = 1024  # elements gathered, or tested together: 8 KiB of float64, a quarter of the smallest L1
+    BLOCK = 1024  # elements tested together: 8 KiB of float64, a quarter of the smallest L1
+    GATHERED = 256  # elements of a gathered slab: their cache lines arrive while the slab before is computed
     CONTIGUOUS = 16384  # elements of a contiguous slab: the cost of starting one is then below 0.1 %
     SHORTEST_ROW = 64  # elements of a contiguous row below which gathering several rows is faster
 
@@ -99,22 +100,48 @@ cdef void compute(
             out[i] = log_expit(x[i])
 
 
-cdef void copy(const real[:, :] source, real[:, :] target) noexcept nogil:
+cdef void gather(
+    const char *x, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t rows, Py_ssize_t columns,
+    real[::1] target, Py_ssize_t ahead,
+) noexcept nogil:
+    """Copy a slab, and ask for the one that begins ``ahead`` bytes further on."""
     cdef Py_ssize_t i, j
-    for i in range(source.shape[0]):
-        for j in range(source.shape[1]):
-            target[i, j] = source[i, j]
+    for i in range(rows):
+        if column_stride == sizeof(real):
+            prefetch(x + ahead)
+            prefetch(x + ahead + (columns - 1) * column_stride)
+            for j in range(columns):
+                target[i * columns + j] = (<const real *> x)[j]
+        else:
+            for j in range(columns):
+                prefetch(x + ahead + j * column_stride)
+                target[i * columns + j] = (<const real *> (x + j * column_stride))[0]
+        x += row_stride
+
+
+cdef void scatter(
+    const real[::1] source,
+    char *out, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t rows, Py_ssize_t columns,
+) noexcept nogil:
+    cdef Py_ssize_t i, j
+    for i in range(rows):
+        if column_stride == sizeof(real):
+            for j in range(columns):
+                (<real *> out)[j] = source[i * columns + j]
+        else:
+            for j in range(columns):
+                (<real *> (out + j * column_stride))[0] = source[i * columns + j]
+        out += row_stride
 
 
 cdef void compute_slab(
     formula which, real lower, real upper,
     char *x, Py_ssize_t x_row_stride, Py_ssize_t x_column_stride,
     char *out, Py_ssize_t out_row_stride, Py_ssize_t out_column_stride,
-    Py_ssize_t rows, Py_ssize_t columns,
-    real[::1] x_row, real[::1] out_row, real[:, :] slab, real[:, :] tile,
+    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ahead, real[::1] x_row, real[::1] out_row,
 ) noexcept nogil:
     """The memoryviews come in empty; here they are pointed at what they are to cover."""
-    cdef float64 memory[BLOCK]
+    cdef float64 memory[GATHERED]
     cdef Py_ssize_t longest = BLOCK if which == LOGIT or which == LOG_EXPIT else CONTIGUOUS
     cdef Py_ssize_t i, block, start, length
     cdef Py_ssize_t itemsize = sizeof(real)
@@ -128,17 +155,14 @@ cdef void compute_slab(
                 point_1d(out_row, out + i * out_row_stride + start * itemsize, length, itemsize)
                 compute[real](which, x_row, out_row, lower, upper)
     else:
-        if rows > columns:
+        if rows > columns and x_column_stride != itemsize:
             rows, columns = columns, rows
             x_row_stride, x_column_stride = x_column_stride, x_row_stride
             out_row_stride, out_column_stride = out_column_stride, out_row_stride
         point_1d(x_row, memory, rows * columns, itemsize)
-        point_2d(tile, memory, rows, columns, columns * itemsize, itemsize)
-        point_2d(slab, x, rows, columns, x_row_stride, x_column_stride)
-        copy[real](slab, tile)
+        gather[real](x, x_row_stride, x_column_stride, rows, columns, x_row, ahead)
         compute[real](which, x_row, x_row, lower, upper)
-        point_2d(slab, out, rows, columns, out_row_stride, out_column_stride)
-        copy[real](tile, slab)
+        scatter[real](x_row, out, out_row_stride, out_column_stride, rows, columns)
     leave(caller)
 
 
@@ -151,8 +175,7 @@ cdef inline bint is_contiguous(
 
 
 cdef void transform_array(
-    formula which, const walk *path, double eps, int threads,
-    real[::1] row_view, real[:, :] slab_view,
+    formula which, const walk *path, double eps, int threads, real[::1] row_view
 ) noexcept nogil:
     cdef environment caller = enter()
     cdef real lower, upper
@@ -167,7 +190,7 @@ cdef void transform_array(
         limit = (columns + threads - 1) // threads
         limit = min(<Py_ssize_t> CONTIGUOUS, (limit + 63) // 64 * 64)
     else:
-        limit = BLOCK
+        limit = GATHERED
     slab_columns = min(columns, limit)
     slab_rows = min(rows, limit // slab_columns)
     slabs_across = (columns + slab_columns - 1) // slab_columns
@@ -179,20 +202,20 @@ cdef void transform_array(
         for index in range(slabs):
             transform_slab[real](
                 which, path, lower, upper, index, slabs_across, slabs_down, slab_columns, slab_rows,
-                row_view, slab_view,
+                row_view,
             )
     else:
         for index in prange(slabs, schedule="static", num_threads=threads):
             transform_slab[real](
                 which, path, lower, upper, index, slabs_across, slabs_down, slab_columns, slab_rows,
-                row_view, slab_view,
+                row_view,
             )
 
 
 cdef void transform_slab(
     formula which, const walk *path, real lower, real upper, Py_ssize_t index,
     Py_ssize_t slabs_across, Py_ssize_t slabs_down, Py_ssize_t slab_columns, Py_ssize_t slab_rows,
-    real[::1] row_view, real[:, :] slab_view,
+    real[::1] row_view,
 ) noexcept nogil:
     """Slab number ``index``, counted in C order over (leading axes, rows, columns)."""
     cdef int last = path.axes - 1, axis
@@ -214,26 +237,25 @@ cdef void transform_slab(
         out + row * path.out_strides[last - 1] + column * path.out_strides[last],
         path.out_strides[last - 1], path.out_strides[last],
         min(slab_rows, path.shape[last - 1] - row), min(slab_columns, path.shape[last] - column),
-        row_view, row_view, slab_view, slab_view,
+        slab_columns * path.x_strides[last] if slabs_across > 1 else slab_rows * path.x_strides[last - 1],
+        row_view, row_view,
     )
 
 
 cdef float32[::1] float32_row
-cdef float32[:, :] float32_slab
 cdef float64[::1] float64_row
-cdef float64[:, :] float64_slab
 
 
 cdef void transform_float32(
     formula which, const walk *path, double eps, int threads
 ) noexcept nogil:
-    transform_array[float32](which, path, eps, threads, float32_row, float32_slab)
+    transform_array[float32](which, path, eps, threads, float32_row)
 
 
 cdef void transform_float64(
     formula which, const walk *path, double eps, int threads
 ) noexcept nogil:
-    transform_array[float64](which, path, eps, threads, float64_row, float64_slab)
+    transform_array[float64](which, path, eps, threads, float64_row)
 
 
 cdef elementwise_kernels table
