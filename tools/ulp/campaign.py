@@ -1,8 +1,8 @@
 """Runs the tasks on all cores, keeps every chunk that is done, and writes the result.
 
-The folder of a campaign has ``campaign.json``, which says what is being measured and how, one file for each task
-with a line for each chunk that is done, and in the end ``results.json`` and ``profile.json``. A campaign
-that was killed goes on where it was, unless what it measures has changed since.
+The folder of a campaign has ``campaign.json``, which says what is being measured and how, one file for
+each task with a line for each chunk that is done, and in the end ``results.json`` and ``profile.json``. A
+campaign that was killed goes on where it was, unless what it measures has changed since.
 """
 
 import hashlib

@@ -2,10 +2,10 @@
 
 import argparse
 import json
-import sys
 from fractions import Fraction
 from pathlib import Path
 
+import ulp
 from ulp import ROOT, campaign
 from ulp.libraries import PEERS, builds
 
@@ -30,7 +30,8 @@ def fraction(text):
 
 def parser():
     results = {"type": Path, "default": ROOT / "build" / "ulp", "metavar": "FOLDER"}
-    top = argparse.ArgumentParser(prog="python tools/ulp", description=sys.modules["ulp"].__doc__.split("\n")[0])
+    purpose = ulp.__doc__.partition(":")[0]
+    top = argparse.ArgumentParser(prog="python tools/ulp", description=purpose)
     commands = top.add_subparsers(dest="command", required=True)
 
     run = commands.add_parser("run", help="measure, or go on measuring where a run was interrupted")
@@ -64,7 +65,7 @@ def main(arguments=None):
             options.seed,
         )
         campaign.run(options.results, settings, options.jobs, options.fresh)
-        print(f"{options.results / 'results.json'} is written; python tools/ulp report makes the tables of it")
+        print(f"{options.results / 'results.json'} is written; make the tables with python tools/ulp report")
     else:
         from ulp import report
 

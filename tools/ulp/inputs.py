@@ -8,6 +8,7 @@ import zlib
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import reference as formulas
@@ -74,8 +75,8 @@ def _log_odds_edges():
 class Strata:
     """Random float64, as many from each stratum of the inputs of a function.
 
-    A stratum is a range of bit patterns, all equally probable: so every exponent has its share. Inputs come in
-    runs of neighbours, which shows where two results are in the wrong order.
+    A stratum is a range of bit patterns, all equally probable: so every exponent has its share. Inputs
+    come in runs of neighbours, which shows where two results are in the wrong order.
     """
 
     function: str
@@ -89,11 +90,7 @@ class Strata:
         """First and last bit pattern of each, and the sign."""
         edges = formulas.bits(_probability_edges() if self.function == "logit" else _log_odds_edges())
         signs = (1.0,) if self.function == "logit" else (1.0, -1.0)
-        return [
-            (int(first), int(last), sign)
-            for sign in signs
-            for first, last in zip(edges[:-1], edges[1:], strict=True)
-        ]
+        return [(int(first), int(last), sign) for sign in signs for first, last in pairwise(edges)]
 
     @cached_property
     def _size_and_rounds(self):
@@ -155,10 +152,10 @@ class Neighbourhoods:
 class Climb:
     """A local search: ever narrower samples around the input with the largest error so far.
 
-    The error of a float64 result depends on where the input lies, through the approximation and
-    the exponents, and on its last bits, through the roundings: a climb narrows down the first and draws from
-    the second. The patterns are drawn within 2^48 of the best one (a sixteenth of a binade) at first, and within
-    2^8 at last.
+    The error of a float64 result depends on where the input lies, through the approximation and the
+    exponents, and on its last bits, through the roundings: a climb narrows down the first and draws from
+    the second. The patterns are drawn within 2^48 of the best one (a sixteenth of a binade) at first, and
+    within 2^8 at last.
     """
 
     starts: tuple = field(default=())  # (library whose error is climbed, input)

@@ -86,10 +86,21 @@ def jax_functions():
     def of_rows(function):
         return into(jax.jit(lambda x: function(x, axis=1)))
 
+    def of_elements(function):
+        """JAX compiles for every length anew: so there are few of them."""
+        compiled = jax.jit(function)
+
+        def call(x):
+            padded = np.zeros(1 << (x.size - 1).bit_length(), x.dtype)
+            padded[: x.size] = x
+            return np.asarray(compiled(padded))[: x.size]
+
+        return into(call)
+
     return {
-        "logit": into(jax.jit(jax.scipy.special.logit)),
-        "expit": into(jax.jit(jax.nn.sigmoid)),
-        "log_expit": into(jax.jit(jax.nn.log_sigmoid)),
+        "logit": of_elements(jax.scipy.special.logit),
+        "expit": of_elements(jax.nn.sigmoid),
+        "log_expit": of_elements(jax.nn.log_sigmoid),
         "softmax": of_rows(jax.nn.softmax),
         "log_softmax": of_rows(jax.nn.log_softmax),
         "logsumexp": of_rows(jax.scipy.special.logsumexp),

@@ -281,11 +281,13 @@ class Identities:
         for phrase, (inputs, differs, difference) in identity(call, x).items():
             if inputs.size:
                 top = difference.argmax()
-                found = Findings()
-                found.comparisons[f"{phrase}: {name}"] = Comparison(
-                    inputs.size, int(np.count_nonzero(differs)), float(difference[top]), hexadecimal(inputs[top])
+                compared = Comparison(
+                    inputs.size,
+                    int(np.count_nonzero(differs)),
+                    float(difference[top]),
+                    hexadecimal(inputs[top]),
                 )
-                findings.add(found)
+                findings.add(Findings(comparisons={f"{phrase}: {name}": compared}))
 
 
 # Rows
@@ -329,9 +331,7 @@ class Rows:
                     compared = same_bits(
                         got.ravel(), builds["fastlogit v4"].ravel(), builds["fastlogit v3"].ravel()
                     )
-                    findings.add(
-                        Findings(comparisons={f"{function}: the bits of v4 and v3": compared})
-                    )
+                    findings.add(Findings(comparisons={f"{function}: the bits of v4 and v3": compared}))
         return findings
 
 
