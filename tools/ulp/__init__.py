@@ -10,6 +10,7 @@ module                  what it has
 `ulp.findings`          what is counted and kept, and how the findings of two chunks become one
 `ulp.tasks`             what is measured, cut into chunks of about a second
 `ulp.campaign`          runs the chunks on all cores, keeps what is done, writes the result
+`ulp.promises`          the contract, held against the result
 `ulp.report`            tables and plots
 ======================  ====================================================================================
 

@@ -87,15 +87,21 @@ def kernels():
     return digest.hexdigest()[:16]
 
 
+def source():
+    """Where the sources are in their history, when a campaign begins."""
+    return {
+        "commit": git("rev-parse", "HEAD"),
+        "uncommitted changes": bool(git("status", "--porcelain", "--untracked-files=no", "src")),
+    }
+
+
 def subject():
-    """What is measured: sources, build and the peers' versions. A campaign keeps to one."""
+    """What is measured: the compiled kernels and the peers' versions. A campaign keeps to one."""
     from fastlogit import _build_config
 
     installed = {name: peer.version() for name, peer in PEERS.items()}
     return {
         "version": _build_config.VERSION,
-        "commit": git("rev-parse", "HEAD"),
-        "uncommitted changes": bool(git("status", "--porcelain", "--untracked-files=no", "src")),
         "kernels": kernels(),
         "instruction sets": list(_build_config.INSTRUCTION_SETS),
         "compiler": _build_config.COMPILER,
@@ -165,7 +171,7 @@ class Record:
 def open_folder(folder, settings, fresh):
     """Says what the folder is for, or finds that it says something else."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = json.loads(json.dumps({"settings": asdict(settings), "subject": subject()}))
+    wanted = json.loads(json.dumps({"settings": asdict(settings), "subject": subject(), "source": source()}))
     note = folder / "campaign.json"
     if fresh:
         for path in [note, *folder.glob("*.jsonl")]:
@@ -174,7 +180,7 @@ def open_folder(folder, settings, fresh):
         saved = json.loads(note.read_text())
         differing = [
             f"{key} {saved[part].get(key)!r} there, {wanted[part][key]!r} now"
-            for part in wanted
+            for part in ("settings", "subject")
             for key in wanted[part]
             if saved[part].get(key) != wanted[part][key]
         ]
@@ -183,8 +189,8 @@ def open_folder(folder, settings, fresh):
                 f"{folder} has the chunks of another campaign ({'; '.join(differing)}); "
                 "choose another folder with --results, or drop them with --fresh"
             )
-    else:
-        note.write_text(json.dumps(wanted, indent=1))
+        return saved
+    note.write_text(json.dumps(wanted, indent=1))
     return wanted
 
 

@@ -135,7 +135,8 @@ class Neighbourhoods:
         function = formulas.FUNCTIONS[self.function]
         special = np.array([0.0, 0.5, 1.0, np.finfo(np.float64).max, np.finfo(np.float64).tiny])
         points = np.concatenate([function.cutoffs("float64"), special, -special])
-        near = formulas.neighbours(points, "float64", self.reach)
+        with np.errstate(over="ignore"):  # beyond the largest float
+            near = formulas.neighbours(points, "float64", self.reach)
         near = np.insert(near, np.searchsorted(near, 0.0), -0.0)
         return np.concatenate([[np.nan, -np.inf], near[np.isfinite(near)], [np.inf, np.nan]])
 

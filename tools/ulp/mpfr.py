@@ -101,13 +101,13 @@ def row_value(name, row, column):
     """
     with gmpy2.context(_context):
         values = [mpfr(float(x)) for x in row]
-        largest = values[int(np.argmax(row))]
-        others = gmpy2.fsum([gmpy2.exp(x - largest) for x in values]) - 1
+        largest = values.pop(int(np.argmax(row)))
+        others = gmpy2.fsum([gmpy2.exp(x - largest) for x in values])
         if name == "logsumexp":
             return largest + gmpy2.log1p(others)
         if name == "softmax":
-            return gmpy2.exp(values[column] - largest) / (1 + others)
-        return (values[column] - largest) - gmpy2.log1p(others)
+            return gmpy2.exp(mpfr(float(row[column])) - largest) / (1 + others)
+        return (mpfr(float(row[column])) - largest) - gmpy2.log1p(others)
 
 
 def digits(name, x):

@@ -5,9 +5,11 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
+from literals import LITERALS
 from matplotlib.figure import Figure
 
-FUNCTIONS = ("logit", "expit", "log_expit", "softmax", "log_softmax", "logsumexp")
+ELEMENTWISE = ("logit", "expit", "log_expit")
+FUNCTIONS = (*ELEMENTWISE, "softmax", "log_softmax", "logsumexp")
 PEERS = ("SciPy", "PyTorch", "JAX", "numexpr")
 PLOTTED = {  # the inputs that are shown, and on which scale
     ("logit", "float32"): ("logit", 1e-12, 1 - 1e-7),
@@ -17,7 +19,8 @@ PLOTTED = {  # the inputs that are shown, and on which scale
     ("log_expit", "float32"): ("linear", -20, 107),
     ("log_expit", "float64"): ("linear", -40, 760),
 }
-COLOURS = {"SciPy": "#0072b2", "PyTorch": "#d55e00", "fastlogit": "#000000"}  # told apart by everybody
+# Colours that everybody can tell apart, and widths that show a line under another one.
+STYLES = {"PyTorch": ("#e69f00", 2.4), "SciPy": ("#0072b2", 1.2), "fastlogit": ("#000000", 1.0)}
 CEILING = 1000.0  # ulp; errors above it are drawn at it
 COLUMNS = 250  # of a plot
 
@@ -51,7 +54,7 @@ def misrounded(errors):
     return f"{errors['misrounded']:,} ({share:.2g})" if errors["misrounded"] else "0"
 
 
-def by_function(results, builds):
+def by_function(results):
     """(function, dtype, {library: errors}) in the order of the documentation."""
     for function in FUNCTIONS:
         for dtype in ("float32", "float64"):
@@ -61,43 +64,75 @@ def by_function(results, builds):
 
 
 def columns(results):
-    """Builds of one kind of bits share a column."""
+    """The builds and the peers, by the heads of their columns; v4 has none if its bits are those of v3."""
     names = {name for libraries in results["errors"].values() for name in libraries}
-    builds = sorted(filter(is_fastlogit, names))
-    return builds, [peer for peer in PEERS if peer in names]
-
-
-def error_tables(results):
-    builds, peers = columns(results)
-    versions = results["subject"]["peers"]
-    libraries = [*builds, *peers]
-    heads = ["function", "type", *builds, *(f"{peer} {versions.get(peer, '')}".strip() for peer in peers)]
-    worst_rows, misrounded_rows, mean_rows = [], [], []
-    for function, dtype, errors in by_function(results, builds):
-        label = [f"``{function}``", dtype]
-        worst_rows.append([*label, *(largest(errors[n]) if n in errors else "–" for n in libraries)])
-        if function in FUNCTIONS[:3]:
-            misrounded_rows.append(
-                [*label, *(misrounded(errors[n]) if n in errors else "–" for n in libraries)]
-            )
-            mean_rows.append(
-                [*label, *(f"{errors[n]['mean']:.3f}" if n in errors else "–" for n in libraries)]
-            )
-    return [
-        table("Largest error, in units in the last place", heads, worst_rows),
-        table(
-            "Results that are not correctly rounded: number, and part of the finite ones",
-            heads,
-            misrounded_rows,
-        ),
-        table("Mean error, in units in the last place", heads, mean_rows),
+    builds = {name: name for name in sorted(filter(is_fastlogit, names))}
+    compared = [
+        comparison["differing"]
+        for comparisons in results["comparisons"].values()
+        for phrase, comparison in comparisons.items()
+        if "the bits of v4 and v3" in phrase
     ]
+    if compared and not any(compared):
+        del builds["fastlogit v3"], builds["fastlogit v4"]
+        builds["fastlogit v3"] = "fastlogit v3, v4"
+    versions = results["subject"]["peers"]
+    peers = {name: f"{name} {versions[name].partition('+')[0]}" for name in PEERS if name in names}
+    return builds, peers
+
+
+def new_literals(results):
+    """The worst float32 and float64 inputs of each function that tests/literals.py does not have."""
+    for function, _, libraries in by_function(results):
+        known = {float.fromhex(x) for x, _ in LITERALS.get(function, [])}
+        worst = {
+            errors["worst"][0]["input"]
+            for name, errors in libraries.items()
+            if function in LITERALS and is_fastlogit(name) and errors["worst"]
+        }
+        yield from ((function, x) for x in sorted(worst) if float.fromhex(x) not in known)
+
+
+def library_table(title, results, functions, cell):
+    """One row for each function and type, one column for each library."""
+    builds, peers = columns(results)
+    libraries = builds | peers
+    rows = [
+        [f"``{function}``", dtype, *(cell(errors[name]) if name in errors else "–" for name in libraries)]
+        for function, dtype, errors in by_function(results)
+        if function in functions
+    ]
+    return table(title, ["function", "type", *libraries.values()], rows)
+
+
+def largest_error_table(results):
+    return library_table("Largest error, in units in the last place", results, FUNCTIONS, largest)
+
+
+def misrounded_table(results):
+    title = "Results that are not correctly rounded: number, and part of the finite ones"
+    return library_table(title, results, ELEMENTWISE, misrounded)
+
+
+def mean_error_table(results):
+    def mean(errors):
+        return f"{errors['mean']:.3g}"
+
+    return library_table("Mean error, in units in the last place", results, ELEMENTWISE, mean)
+
+
+def order_table(results):
+    def unordered(errors):
+        return f"{errors['unordered']:,}"
+
+    title = "Neighbouring inputs whose results are in the wrong order"
+    return library_table(title, results, ELEMENTWISE, unordered)
 
 
 def worst_input_table(results):
     builds, _ = columns(results)
     rows = []
-    for function, dtype, errors in by_function(results, builds):
+    for function, dtype, errors in by_function(results):
         for build in builds:
             for entry in errors.get(build, {"worst": []})["worst"][:1]:
                 row = [f"``{function}``", dtype, build.removeprefix("fastlogit "), f"{entry['ulp']:.5f}"]
@@ -122,39 +157,22 @@ def comparison_table(results):
     )
 
 
-def order_table(results):
-    builds, peers = columns(results)
-    rows = [
-        [
-            f"``{function}``",
-            dtype,
-            *(f"{errors[n]['unordered']:,}" if n in errors else "–" for n in [*builds, *peers]),
-        ]
-        for function, dtype, errors in by_function(results, builds)
-        if function in FUNCTIONS[:3]
-    ]
-    return table(
-        "Neighbouring inputs whose results are in the wrong order",
-        ["function", "type", *builds, *peers],
-        rows,
-    )
-
-
 def provenance(results):
     """What was measured, where and how much, as a paragraph."""
     subject, machine, settings = results["subject"], results["machine"], results["settings"]
+    source = results["source"]
     exhaustive = settings["fraction"] == "1"
     tried = {
         key: next(iter(libraries.values()))["inputs"]
         for key, libraries in results["errors"].items()
-        if key.split()[1] in FUNCTIONS[:3]
+        if key.split()[1] in ELEMENTWISE
     }
     sampled = sorted(count for key, count in tried.items() if key.startswith("float64"))
     all_of_them = "every one of the 2\\ :sup:`32` inputs"
     float32 = all_of_them if exhaustive else f"{settings['fraction']} of all inputs"
     return (
-        f"fastlogit {subject['version']}, commit ``{(subject['commit'] or 'unknown')[:12]}``"
-        f"{' with changes' if subject['uncommitted changes'] else ''}, compiled by {subject['compiler']}; "
+        f"fastlogit {subject['version']}, commit ``{(source['commit'] or 'unknown')[:12]}``"
+        f"{' with changes' if source['uncommitted changes'] else ''}, compiled by {subject['compiler']}; "
         f"{machine['processor']}, {machine['system']}, NumPy {subject['numpy']}. "
         f"float32: {float32}. "
         + (f"float64: {sampled[0]:,} inputs or more for each function. " if sampled else "")
@@ -166,20 +184,28 @@ def plot(dtype, profiles, folder):
     """The error against the input: one panel for each function, all libraries in it."""
     figure = Figure(figsize=(8, 8.5), layout="constrained")
     axes = figure.subplots(3, 1)
-    for axis, function in zip(axes, FUNCTIONS[:3], strict=True):
+    for axis, function in zip(axes, ELEMENTWISE, strict=True):
         scale, low, high = PLOTTED[function, dtype]
         profile = profiles.get(f"{dtype} {function}", {})
         fastlogit = "fastlogit v3" if "fastlogit v3" in profile else "fastlogit generic"
-        for name in ("SciPy", "PyTorch", fastlogit):
+        for name in ("PyTorch", "SciPy", fastlogit):
             label = "fastlogit" if is_fastlogit(name) else name
             at, error = outline(profile.get(name, []), scale, low, high)
-            axis.plot(at, error, drawstyle="steps-mid", label=label, color=COLOURS[label], linewidth=1.1)
+            colour, width = STYLES[label]
+            axis.plot(at, error, drawstyle="steps-mid", label=label, color=colour, linewidth=width)
         axis.axhline(1, color="0.6", linewidth=0.8, linestyle=":")
         axis.axhline(0.5, color="0.6", linewidth=0.8)
         axis.set(xscale=scale, yscale="log", xlim=(low, high), ylim=(0.2, 1.2 * CEILING))
         axis.set_yticks([0.5, 1, 2, 10, 100, 1000], ["0.5", "1", "2", "10", "100", "≥ 1000"])
         axis.set_title(f"{function}, {dtype}", loc="left", fontsize="medium")
         axis.set_ylabel("largest error / ulp")
+        if scale == "logit":
+            decades = np.arange(np.ceil(np.log10(low)), 0, 3)
+            upper = [decade for decade in decades if 1 - 10.0**decade <= high][::2]
+            places = [*(10.0**decades), 0.5, *(1 - 10.0**decade for decade in upper)]
+            labels = [rf"$10^{{{decade:.0f}}}$" for decade in decades]
+            labels += ["1/2", *(rf"$1-10^{{{decade:.0f}}}$" for decade in upper)]
+            axis.set_xticks(places, labels)
         axis.minorticks_off()
     axes[0].legend(loc="upper left", ncols=3, frameon=False)
     axes[-1].set_xlabel("input")
@@ -209,12 +235,15 @@ def write(folder, results, profiles):
     """All tables into one file to include, a plot for each type, and the results themselves."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    tables = [
-        *error_tables(results),
-        worst_input_table(results),
-        order_table(results),
-        comparison_table(results),
-    ]
+    makers = (
+        largest_error_table,
+        misrounded_table,
+        mean_error_table,
+        worst_input_table,
+        order_table,
+        comparison_table,
+    )
+    tables = [make(results) for make in makers]
     heading = ".. Made by python tools/ulp report.\n"
     (folder / "tables.inc").write_text("\n".join([heading, provenance(results), *tables]), "utf-8")
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
