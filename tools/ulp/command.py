@@ -64,7 +64,10 @@ def main(arguments=None):
             options.rounds,
             options.seed,
         )
-        results = campaign.run(options.results, settings, options.jobs, options.fresh)
+        try:
+            results = campaign.run(options.results, settings, options.jobs, options.fresh)
+        except KeyboardInterrupt:
+            raise SystemExit("interrupted; the same command goes on where it was") from None
         print(f"{options.results / 'results.json'} is written; make the tables with python tools/ulp report")
         broken = promises.broken(results)
         if broken:

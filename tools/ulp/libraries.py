@@ -10,6 +10,7 @@ import functools
 import math
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -162,7 +163,8 @@ def builds():
 
 
 def end_with_parent():
-    """A process whose parent was killed has nobody to work for."""
+    """A process whose parent was killed has nobody to work for; an interrupt is for the parent alone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
     def wait():

@@ -7,9 +7,9 @@ that could have one of the largest errors, go to MPFR. Nothing that is counted o
 wider type where it could be in doubt.
 
 UNCERTAINTY is several times what the operations of a formula can add up to if each function of the wider
-type is within 4 ulp of its own: that is what the C library (Known Maximum Errors, glibc manual)
-and NumPy's own loops for exp, log and log1p promise. Random inputs of every block are compared with MPFR, and
-one that is off by more than half of it stops the run.
+type is within 4 ulp of its own, which the C library lists (Known Maximum Errors, glibc manual) and NumPy
+requires of its own loops for exp, log and log1p. Random inputs of every block are compared with MPFR, and one
+that is off by more than half of UNCERTAINTY stops the run.
 """
 
 import numpy as np
@@ -19,8 +19,8 @@ from ulp import mpfr
 
 WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
 
-# In units in the last place of the result's type; 2^-24 ulp of float32 are 16 to 32 ulp of float64, and
-# 2^-7 ulp of float64 are 8 to 16 of the long double with 64 bits.
+# In units in the last place of the result's type: 32 ulp of float64, and 16 ulp of the long double with
+# 64 bits.
 UNCERTAINTY = {np.dtype(np.float32): 2.0**-24, np.dtype(np.float64): 2.0**-7}
 
 CONTROLS = 8  # inputs of a block that MPFR checks the wider type with
