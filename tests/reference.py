@@ -47,9 +47,9 @@ def clamp_bounds(eps, dtype):
     return lower, upper
 
 
-def exact_logit(x):
+def exact_logit(x, wide=np.longdouble):
     """Long double is precise here to 2^-61: 2 x - 1 is exact, and nothing else cancels."""
-    x = x.astype(np.longdouble)
+    x = x.astype(wide)
     with np.errstate(all="ignore"):
         centre = np.log1p((2 * x - 1) / (1 - x))
         return np.where((0.25 < x) & (x < 0.75), centre, np.log(x) - np.log1p(-x))
@@ -59,16 +59,16 @@ def exact_clamped_logit(x):
     return exact_logit(np.clip(x, *clamp_bounds(EPS, x.dtype)))
 
 
-def exact_expit(x):
+def exact_expit(x, wide=np.longdouble):
     """The range of long double leaves the subnormal results of float64 all their bits."""
-    x = x.astype(np.longdouble)
+    x = x.astype(wide)
     with np.errstate(all="ignore"):
         small = np.exp(-np.abs(x))
         return np.where(x < 0, small, 1) / (1 + small)
 
 
-def exact_log_expit(x):
-    x = x.astype(np.longdouble)
+def exact_log_expit(x, wide=np.longdouble):
+    x = x.astype(wide)
     with np.errstate(all="ignore"):
         return np.minimum(x, -0.0) - np.log1p(np.exp(-np.abs(x)))
 

@@ -5,12 +5,15 @@ FASTLOGIT_TEST_INPUTS sets the size of the random sample per function and dtype 
 """
 
 import os
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from fastlogit._build_config import INSTRUCTION_SETS
 from literals import LITERALS
 from reference import (
+    AXIS_BOUND_ULP,
     BOUND_ULP,
     DTYPES,
     EPS,
@@ -68,6 +71,37 @@ def test_reference_is_a_hundred_times_finer_than_the_bound(name, dtype):
     error_in_longdouble = ulp_error(FUNCTIONS[name].exact(inputs), truth)
     one_ulp = 2.0 ** (np.finfo(np.longdouble).nmant - np.finfo(dtype).nmant)
     assert error_in_longdouble.max() / one_ulp < 0.01
+
+
+def promised_bounds():
+    """(functions, sign, bound of float32, bound of float64) of each row of the documentation's table."""
+    table = (Path(__file__).parents[1] / "docs" / "accuracy.rst").read_text("utf-8")
+    table = table.partition("What is promised")[2].partition("How it is reached")[0]
+    row = re.compile(r"^((?:`~fastlogit\.\w+`.*?))\s+([<≤]) (\S+) ulp\s+([<≤]) (\S+) ulp$", re.MULTILINE)
+    for functions, sign, float32, sign_64, float64 in row.findall(table):
+        assert sign == sign_64
+        yield re.findall(r"fastlogit\.(\w+)", functions), sign, float(float32), float(float64)
+
+
+def test_documentation_promises_these_bounds():
+    found = set()
+    for functions, sign, *bounds in promised_bounds():
+        for name in functions:
+            found.add(name)
+            for dtype, bound in zip(DTYPES, bounds, strict=True):
+                if name in FUNCTIONS:
+                    assert (sign, bound) == ("<", BOUND_ULP[name, dtype])
+                else:
+                    assert (sign, bound) == ("≤", AXIS_BOUND_ULP)
+    assert found == {"logit", "expit", "log_expit", "softmax", "log_softmax", "logsumexp"}
+    assert BOUND_ULP["clamped_logit", "float32"] == BOUND_ULP["logit", "float32"]
+    assert BOUND_ULP["clamped_logit", "float64"] == BOUND_ULP["logit", "float64"]
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+def test_docstrings_promise_these_bounds(name):
+    promised = f"at most {AXIS_BOUND_ULP:.0f} units in the last place"
+    assert promised in " ".join(getattr(fastlogit, name).__doc__.split())
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -1,0 +1,153 @@
+"""The accuracy harness (tools/ulp) finds what is wrong, and goes on where it was stopped."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reference import BOUND_ULP, DTYPES, longdouble_is_wider, longdouble_reason
+
+pytest.importorskip("gmpy2", reason="the harness judges with MPFR, through gmpy2")
+pytest.importorskip("tqdm", reason="the harness shows its progress with tqdm")
+pytestmark = pytest.mark.skipif(not longdouble_is_wider, reason=longdouble_reason)
+
+sys.path.append(str(Path(__file__).parents[1] / "tools"))
+
+from ulp import campaign, mpfr, promises  # noqa: E402
+from ulp.findings import Errors  # noqa: E402
+from ulp.oracle import Oracle  # noqa: E402
+from ulp.tasks import count_unordered, measure  # noqa: E402
+
+EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES)
+EVERY_FUNCTION = pytest.mark.parametrize("name", ["logit", "expit", "log_expit"])
+
+
+def inputs(name, dtype):
+    if name == "logit":
+        return np.linspace(0.01, 0.99, 4000, dtype=dtype)
+    return np.linspace(-700 if dtype == "float64" else -100, 30, 4000, dtype=dtype)
+
+
+@EVERY_DTYPE
+@EVERY_FUNCTION
+def test_oracle_rounds_correctly(name, dtype):
+    x = inputs(name, dtype)
+    oracle = Oracle(name, x, np.random.default_rng(1))
+    np.testing.assert_array_equal(oracle.nearest, [mpfr.nearest(name, value) for value in x])
+    errors, largest, _ = measure(oracle, oracle.nearest, -np.inf)
+    assert (errors.inputs, errors.finite, errors.misrounded, errors.failed) == (x.size, x.size, 0, 0)
+    assert errors.worst[0]["ulp"] <= 0.5
+    assert largest <= 0.5 + oracle.uncertainty
+
+
+@EVERY_DTYPE
+@EVERY_FUNCTION
+def test_planted_error_is_found(name, dtype):
+    """A result that is one ulp beside the correctly rounded one is up to 1.5 ulp off."""
+    x = inputs(name, dtype)
+    oracle = Oracle(name, x, np.random.default_rng(1))
+    got = oracle.nearest.copy()
+    planted = 1234
+    got[planted] = np.nextafter(got[planted], np.inf, dtype=dtype)
+    errors, _, where = measure(oracle, got, -np.inf)
+    assert errors.misrounded == 1
+    assert float.fromhex(where) == x[planted]
+    worst = errors.worst[0]
+    assert float.fromhex(worst["input"]) == x[planted]
+    assert float.fromhex(worst["got"]) == got[planted]
+    assert float.fromhex(worst["want"]) == oracle.nearest[planted]
+    assert worst["ulp"] == pytest.approx(mpfr.error(name, x[planted], got[planted]))
+    assert 0.5 <= worst["ulp"] <= 1.5
+
+
+def test_result_that_is_not_finite_is_found():
+    x = inputs("expit", "float64")
+    oracle = Oracle("expit", x, np.random.default_rng(1))
+    got = oracle.nearest.copy()
+    got[7] = np.nan
+    errors, _, _ = measure(oracle, got, -np.inf)
+    assert (errors.failed, errors.failed_at, errors.misrounded) == (1, float(x[7]).hex(), 1)
+
+
+def test_special_values():
+    x = np.array([np.nan, -np.inf, -1, -0.0, 0, 5e-324, 0.5, 1, 2, np.inf])
+    oracle = Oracle("logit", x, np.random.default_rng(1))
+    exact = [np.nan, np.nan, np.nan, -np.inf, -np.inf, oracle.nearest[5], 0, np.inf, np.nan, np.nan]
+    np.testing.assert_array_equal(oracle.nearest, exact)
+    np.testing.assert_array_equal(oracle.error(oracle.nearest)[[0, 1, 2, 3, 4, 6, 7, 8, 9]], 0)
+
+
+def test_wrong_order_is_counted():
+    x = np.array([1.0, 2.0, 3.0, 4.0])
+    got = np.array([0.1, 0.3, 0.2, 0.4])
+    assert count_unordered(x, got) == 1
+    assert count_unordered(x[::-1], got[::-1]) == 1
+
+
+def test_lists_of_worst_inputs_merge():
+    def errors(*ulps):
+        return Errors(worst=[{"input": float(ulp).hex(), "ulp": ulp} for ulp in ulps])
+
+    total = errors(0.9, 0.7, 0.5)
+    total.add(errors(0.8, 0.7, 0.6, 0.4))
+    assert [entry["ulp"] for entry in total.worst] == [0.9, 0.8, 0.7, 0.6, 0.5]
+    assert total.threshold() == 0.5
+
+
+@EVERY_DTYPE
+def test_broken_promise_is_named(dtype):
+    key = f"{dtype} expit"
+    entry = {"input": "0x1p+0", "ulp": BOUND_ULP["expit", dtype]}
+    row = {"failed": 0, "unordered": 0, "worst": [entry]}
+    results = {"errors": {key: {"fastlogit v3": row, "SciPy": row}}, "comparisons": {}}
+    assert promises.broken(results) == [f"expit {dtype}, fastlogit v3: 1.0000 ulp at 0x1p+0"]
+    entry["ulp"] -= 1e-9
+    assert promises.broken(results) == []
+
+
+@pytest.fixture
+def settings():
+    build = next(reversed(campaign.builds()))
+    return campaign.Settings(("float32",), (build,), "1/4096", points=2000, climbs=1, rounds=1)
+
+
+def counted(results):
+    """All but the sums of errors, whose last bits depend on the order of the chunks."""
+    rows = [
+        {key: value for key, value in row.items() if key not in ("sum", "mean")}
+        for libraries in results["errors"].values()
+        for row in libraries.values()
+    ]
+    return rows, results["comparisons"]
+
+
+def test_interrupted_campaign_goes_on(settings, tmp_path, monkeypatch):
+    whole = campaign.run(tmp_path / "whole", settings, jobs=1)
+    assert promises.broken(whole) == []
+
+    keep, kept = campaign.Record.keep, []
+
+    def keep_some(record, chunk, findings):
+        if len(kept) == 5:
+            raise KeyboardInterrupt
+        kept.append(chunk)
+        keep(record, chunk, findings)
+
+    monkeypatch.setattr(campaign.Record, "keep", keep_some)
+    with pytest.raises(KeyboardInterrupt):
+        campaign.run(tmp_path / "parts", settings, jobs=1)
+    (record,) = (tmp_path / "parts").glob("*.jsonl")
+    with record.open("a") as file:
+        file.write('{"chunk": 77, "findi')  # what a killed process leaves
+    monkeypatch.setattr(campaign.Record, "keep", keep)
+    assert counted(campaign.run(tmp_path / "parts", settings, jobs=1)) == counted(whole)
+    assert len({json.loads(line)["chunk"] for line in record.read_text().splitlines()}) > 5
+
+
+def test_folder_of_another_campaign_is_left_alone(settings, tmp_path):
+    campaign.open_folder(tmp_path, settings, fresh=False)
+    other = campaign.Settings(settings.parts, settings.libraries, settings.fraction, seed=settings.seed + 1)
+    with pytest.raises(SystemExit, match=r"chunks of another campaign.*seed.*--fresh"):
+        campaign.open_folder(tmp_path, other, fresh=False)
+    campaign.open_folder(tmp_path, other, fresh=True)
