@@ -40,9 +40,7 @@ class Import:
         # asv may have put the package on the path of this process only.
         environment = {**os.environ, "PYTHONPATH": str(Path(fastlogit.__file__).parent.parent)}
         runs = [
-            subprocess.run(
-                [sys.executable, "-c", code], env=environment, capture_output=True, check=True
-            )
+            subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
             for _ in range(5)
         ]
         return min(float(run.stdout) for run in runs)
