@@ -6,7 +6,8 @@
     python benchmarks/compare.py --csv speed.csv --plot speed.png
     python benchmarks/compare.py --docs docs --readme README.md     what is published of this machine
 
-First every library's result is compared with fastlogit's. Then the libraries take turns, so that a
+First every library's result is compared with fastlogit's; one that disagrees is left out of the row, and
+named. Then the libraries take turns, so that a
 change of the processor's clock meets all of them; a time is the median over all turns. The "floor" is an
 in-place multiplication of the same array by the same number of threads: what it costs to bring the data
 through the processor at all. A library that cannot write into an array that is given, such as SciPy in
@@ -70,8 +71,7 @@ def parse_arguments(arguments):
     if options.quick:
         options.size, options.seconds = 18, 0.05
         options.layouts = [name for name in options.layouts if name in ("contiguous", "[::2]")]
-    if "fastlogit" not in options.libraries:
-        options.libraries.insert(0, "fastlogit")
+    options.libraries = ["fastlogit", *(name for name in options.libraries if name != "fastlogit")]
     return options
 
 
@@ -120,7 +120,8 @@ def measure(settings, libraries, options):
         for setting in progress:
             progress.set_description(str(setting))
             contest = Contest(setting, libraries, floor)
-            contest.check()
+            for complaint in contest.leave_out_who_disagrees():
+                progress.write(f"*** {setting}: {complaint}", file=sys.stderr)
             results[setting] = contest.run(options.seconds)
     return results
 

@@ -212,7 +212,7 @@ def load_numba_with_svml():
 
 
 def numba_library(numba, name):
-    """Functions for ``target="parallel"``, written so that float32 stays float32."""
+    """Functions for ``target="parallel"``; float32 stays float32, but for the sums of slices."""
     exp, log, log1p = math.exp, math.log, math.log1p
     dtypes = [np.dtype("float32"), np.dtype("float64")]
 
@@ -242,9 +242,8 @@ def numba_library(numba, name):
         largest = x[0]
         for i in range(1, len(x)):
             largest = max(largest, x[i])
-        out[0] = exp(x[0] - largest)
-        total = out[0]
-        for i in range(1, len(x)):
+        total = 0.0
+        for i in range(len(x)):
             out[i] = exp(x[i] - largest)
             total += out[i]
         for i in range(len(x)):
@@ -254,8 +253,8 @@ def numba_library(numba, name):
         largest = x[0]
         for i in range(1, len(x)):
             largest = max(largest, x[i])
-        total = exp(x[0] - largest)
-        for i in range(1, len(x)):
+        total = 0.0
+        for i in range(len(x)):
             total += exp(x[i] - largest)
         log_sum = log(total)
         for i in range(len(x)):
@@ -265,8 +264,8 @@ def numba_library(numba, name):
         largest = x[0]
         for i in range(1, len(x)):
             largest = max(largest, x[i])
-        total = exp(x[0] - largest)
-        for i in range(1, len(x)):
+        total = 0.0
+        for i in range(len(x)):
             total += exp(x[i] - largest)
         out[0] = largest + log(total)
 

@@ -120,6 +120,7 @@ def draw_plot(path, results):
 
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "fastlogit"  # the same figures make the same file
+    matplotlib.rcParams["svg.fonttype"] = "none"
     import matplotlib.pyplot as plt
 
     functions = list(dict.fromkeys(setting.case.name for setting in results))
@@ -147,6 +148,7 @@ def draw_plot(path, results):
             panel.plot(sizes, [1 / of_panel[size][name] for size in sizes], label=name, **style)
         panel.set(title=f"{function}, {dtype}", xscale="log", yscale="log")
         panel.set_ylabel("10⁹ elements / s")
+        panel.minorticks_off()  # hundreds of them make up most of the file
         panel.grid(alpha=0.3)
     panels[0, 0].legend(fontsize="small")
     for panel in panels[-1]:
