@@ -58,7 +58,7 @@ def parse_arguments(arguments):
     )
     parser.add_argument("--threads", type=int, default=fastlogit.get_num_threads())
     parser.add_argument(
-        "--seconds", type=float, default=0.2, help="for each library in each row of the table (0.2)"
+        "--seconds", type=float, default=0.15, help="for each library in each row of the table (0.15)"
     )
     parser.add_argument("--quick", action="store_true", help="smaller arrays, fewer layouts, 0.05 seconds")
     parser.add_argument("--csv", metavar="FILE")
