@@ -1,4 +1,8 @@
-"""The ways in which an array of 2**k elements can lie in memory, for all benchmarks."""
+"""The ways in which arrays can lie in memory, for all benchmarks."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,6 +42,7 @@ def unaligned(elements, dtype):
     return np.zeros(elements * np.dtype(dtype).itemsize + 1, np.uint8)[1:].view(dtype)
 
 
+# Of 2**k elements.
 LAYOUTS = {
     "contiguous": contiguous,
     "[::2]": step_2,
@@ -47,3 +52,36 @@ LAYOUTS = {
     "[::2, ::2]": every_second_of_both_axes,
     "unaligned": unaligned,
 }
+
+
+class Layout(NamedTuple):
+    """How the elements of an array lie in memory and, for functions of slices, along which axis those lie."""
+
+    name: str
+    elements: int
+    make: Callable[[str], np.ndarray]  # an array of this layout, of a given dtype
+    axis: int | None = None
+
+
+def of_elements(name, elements):
+    return Layout(name, elements, partial(LAYOUTS[name], elements))
+
+
+def of_slices(rows, columns, axis):
+    shape = (rows, columns)
+    return Layout(f"{rows}×{columns}, axis {axis}", rows * columns, partial(np.zeros, shape), axis)
+
+
+def rows_of_1024(elements):
+    """One row where there are fewer elements, a power of two."""
+    return of_slices(max(1, elements // 1024), min(elements, 1024), -1)
+
+
+SLICES = [
+    of_slices(8192, 1000, -1),
+    of_slices(8192, 1000, 0),
+    of_slices(262144, 16, -1),
+    of_slices(128, 65536, -1),
+    of_slices(1, 2**24, -1),
+]
+SMALL_SLICES = [of_slices(1024, 1000, -1), of_slices(1024, 1000, 0), of_slices(32768, 16, -1)]

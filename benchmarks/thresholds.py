@@ -9,9 +9,9 @@ of the intercepts is the cost of entering a parallel region; it has nothing to d
 the median over all functions and dtypes is taken. Divided by the difference of the slopes it is the
 size where two threads begin to win.
 
-One and two threads take turns, in place over contiguous arrays; a time is the median. "slowest" is the
-largest time of two threads relative to one that was seen at any size: with a good threshold it stays
-near 1.
+One and two threads take turns, over contiguous arrays, in place; slices are rows of 1024, and the result
+goes into another array. A time is the median. "slowest" is the largest time of two threads relative to one
+that was seen at any size, up to 2^24: with a good threshold it stays near 1, and above 1.1 it is a fault.
 
 Run it on an idle machine: where another process holds a core, two threads wait for each other. They are
 warm here, as in a loop of calls. After a pause they sleep, and waking them costs more.
@@ -23,47 +23,66 @@ import sys
 import time
 
 import numpy as np
-from compare import BATCH_BYTES, CASES, warn_if_busy
+from cases import CASES
+from contest import BATCH_BYTES, warn_if_busy
+from layouts import of_elements, rows_of_1024
+from peers import load_fastlogit
 from tqdm import tqdm
 
 import fastlogit
 
 SIZES = [2**k for k in range(8, 19)]
 SPLIT_SIZES = [2**15 * k for k in (1, 2, 3, 4, 6, 8)]  # from two slabs of a contiguous array on
+LARGE_SIZES = [2**20, 2**22, 2**24]  # only for the comparison: the memory makes their lines less steep
 
 
-def seconds_per_call(call, arrays, source, threads):
-    for array in arrays:
-        np.copyto(array, source)
-    with fastlogit.num_threads(threads):
-        call(arrays[0])  # wakes the threads up
-        np.copyto(arrays[0], source)
-        start = time.perf_counter()
-        for array in arrays:
-            call(array)
-        return (time.perf_counter() - start) / len(arrays)
+class Batch:
+    """Arrays of one size, as many as the first-level cache holds."""
+
+    def __init__(self, case, dtype, size):
+        layout = rows_of_1024(size) if case.of_slices else of_elements("contiguous", size)
+        shape = layout.make(dtype).shape
+        self.source = case.draw(np.random.default_rng(20240229), shape).astype(dtype)
+        self.arrays = [self.source.copy() for _ in range(max(1, BATCH_BYTES // self.source.nbytes))]
+        calls = load_fastlogit().calls[case.name]
+        self.call = calls.preallocated if case.of_slices else calls.in_place
+        self.arguments = [
+            (x, layout.axis, np.empty_like(x[..., 0] if case.reduces else x)) if case.of_slices else (x,)
+            for x in self.arrays
+        ]
+
+    def restore(self):
+        for array in self.arrays:
+            np.copyto(array, self.source)
+
+    def seconds_per_call(self, threads):
+        with fastlogit.num_threads(threads):
+            self.restore()
+            self.call(*self.arguments[0])  # wakes the threads up
+            self.restore()
+            start = time.perf_counter()
+            for arguments in self.arguments:
+                self.call(*arguments)
+            return (time.perf_counter() - start) / len(self.arguments)
 
 
 def measure(case, dtype, sizes, turns, progress):
     """Seconds per call for each size: medians with one thread, and with two."""
-    call = eval(f"lambda x: {case.calls['fastlogit'][0]}", {"fastlogit": fastlogit, "EPS": 1e-6})
-    generator = np.random.default_rng(20240229)
     one, two = {}, {}
     for size in sizes:
-        source = case.draw(generator, (size,)).astype(dtype)
-        arrays = [source.copy() for _ in range(max(1, BATCH_BYTES // source.nbytes))]
+        batch = Batch(case, dtype, size)
         times = ([], [])
-        for _ in range(turns):
+        for _ in range(max(7, min(turns, turns * SIZES[-1] // size))):
             for threads in (1, 2):
-                times[threads - 1].append(seconds_per_call(call, arrays, source, threads))
+                times[threads - 1].append(batch.seconds_per_call(threads))
         one[size], two[size] = map(statistics.median, times)
         progress.update()
     return one, two
 
 
-def line(times):
+def line(times, sizes):
     """Intercept and slope of the straight line with the least sum of squared relative errors."""
-    sizes, seconds = np.array(list(times)), np.array(list(times.values()))
+    seconds = np.array([times[size] for size in sizes])
     slope, intercept = np.polyfit(sizes, seconds, 1, w=1 / seconds)
     return intercept, slope
 
@@ -72,24 +91,27 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--turns", type=int, default=301, help="turns per size (301)")
+    names = [case.name for case in CASES]
+    parser.add_argument("--functions", nargs="+", choices=names, default=names, metavar="NAME")
+    parser.add_argument("--turns", type=int, default=301, help="turns per size (301), fewer of large ones")
     options = parser.parse_args()
     warn_if_busy()
     with fastlogit.num_threads(2):
         if fastlogit.get_num_threads() < 2:
             sys.exit("two threads cannot be had here: see fastlogit.show_config()")
 
-    sizes = sorted({*SIZES, *SPLIT_SIZES})
+    fitted = sorted({*SIZES, *SPLIT_SIZES})
+    sizes = fitted + LARGE_SIZES
+    cases = [case for case in CASES if case.name in options.functions]
     measured = {}
-    with tqdm(total=len(CASES) * 2 * len(sizes), unit="size", file=sys.stderr) as progress:
-        for case in CASES:
+    with tqdm(total=len(cases) * 2 * len(sizes), unit="size", file=sys.stderr) as progress:
+        for case in cases:
             for dtype in ("float32", "float64"):
                 progress.set_description(f"{case.name} {dtype}")
                 one, two = measure(case, dtype, sizes, options.turns, progress)
-                split = {size: two[size] for size in SPLIT_SIZES}
                 slowest = max(sizes, key=lambda size: two[size] / one[size])
                 ratio = two[slowest] / one[slowest]
-                measured[case.name, dtype] = line(one), line(split), (ratio, slowest)
+                measured[case.name, dtype] = line(one, fitted), line(two, SPLIT_SIZES), (ratio, slowest)
     to_enter = statistics.median(two[0] - one[0] for one, two, _ in measured.values())
 
     print(f"entering a parallel region of two threads: {to_enter * 1e6:.2f} µs\n")

@@ -1,15 +1,10 @@
 """Speed of the elementwise functions."""
 
-import sys
-from functools import lru_cache
-from pathlib import Path
-
 import numpy as np
 
 import fastlogit
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from layouts import LAYOUTS
+from .inputs import ALL_THREADS, DTYPES, QUICK, THREADS, drawn, is_too_large, layouts
 
 FUNCTIONS = {
     "expit": fastlogit.expit,
@@ -17,25 +12,17 @@ FUNCTIONS = {
     "logit, eps": lambda x, out=None: fastlogit.logit(x, 1e-6, out=out),
     "log_expit": fastlogit.log_expit,
 }
-DTYPES = ["float32", "float64"]
-THREADS = {"1": 1, "all": fastlogit.get_num_threads()}
-
-
-@lru_cache(maxsize=1)
-def probabilities(elements, dtype):
-    """In the domain of all functions. Drawn once, because asv sets up again before every single call."""
-    return np.random.default_rng(20240229).uniform(0, 1, elements).astype(dtype)
 
 
 class Calls:
     """Into an array that is there already. A call is too short for the clock: a thousand of them."""
 
-    params = (list(FUNCTIONS), DTYPES, [8, 100, 1000, 10_000])
+    params = (list(FUNCTIONS), DTYPES, [8, 100, 1000] if QUICK else [8, 100, 1000, 10_000])
     param_names = ("function", "dtype", "elements")
 
     def setup(self, function, dtype, elements):
         self.call = FUNCTIONS[function]
-        self.x = probabilities(elements, dtype)
+        self.x = drawn(dtype, (elements,))
         self.out = np.zeros_like(self.x)
 
     def time_1000_calls(self, function, dtype, elements):
@@ -44,23 +31,30 @@ class Calls:
 
 
 class Large:
-    """Arrays of any layout in place, and contiguous ones into a new array."""
+    """In place: a second call would meet the results of the first, so the input is put back before each."""
 
-    params = (list(FUNCTIONS), DTYPES, [], [], list(THREADS))
     param_names = ("function", "dtype", "layout", "elements", "threads")
-    number = 1  # in place: a second call would meet the results of the first
+    number = 1
     warmup_time = 0.02
 
     def setup(self, function, dtype, layout, elements, threads):
-        fastlogit.set_num_threads(THREADS[threads])
+        if is_too_large(elements, dtype):
+            raise NotImplementedError("this machine has too little memory")
+        fastlogit.set_num_threads(ALL_THREADS if threads == "all" else 1)
         self.call = FUNCTIONS[function]
         if getattr(self, "x", None) is None:
-            self.x = LAYOUTS[layout](elements, dtype)
-        np.copyto(self.x, probabilities(elements, dtype).reshape(self.x.shape))
+            self.x = layouts.LAYOUTS[layout](elements, dtype)
+        np.copyto(self.x, drawn(dtype, self.x.shape))
 
 
 class Contiguous(Large):
-    params = (list(FUNCTIONS), DTYPES, ["contiguous"], [2**15, 2**17, 2**20, 2**24], list(THREADS))
+    params = (
+        list(FUNCTIONS),
+        DTYPES,
+        ["contiguous"],
+        [2**15] if QUICK else [2**k for k in (12, 15, 17, 20, 22, 24, 26)],
+        THREADS,
+    )
 
     def time_in_place(self, function, dtype, layout, elements, threads):
         self.call(self.x, out=self.x)
@@ -73,9 +67,9 @@ class Strided(Large):
     params = (
         list(FUNCTIONS),
         DTYPES,
-        [layout for layout in LAYOUTS if layout != "contiguous"],
-        [2**22],
-        list(THREADS),
+        [layout for layout in layouts.LAYOUTS if layout != "contiguous"],
+        [2**14] if QUICK else [2**22],
+        THREADS,
     )
 
     def time_in_place(self, function, dtype, layout, elements, threads):

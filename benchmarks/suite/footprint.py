@@ -10,21 +10,32 @@ import numpy as np
 
 import fastlogit
 
-ELEMENTS = 2**24
+from .inputs import DTYPES, QUICK
+
+ROWS = 2**10 if QUICK else 2**14
+FUNCTIONS = {
+    "expit": fastlogit.expit,
+    "logit, eps": lambda x, out: fastlogit.logit(x, 1e-6, out=out),
+    "log_expit": fastlogit.log_expit,
+    "softmax": lambda x, out: fastlogit.softmax(x, -1, out=out),
+    "softmax, axis 0": lambda x, out: fastlogit.softmax(x, 0, out=out),
+    "log_softmax": lambda x, out: fastlogit.log_softmax(x, -1, out=out),
+    "log_softmax, axis 0": lambda x, out: fastlogit.log_softmax(x, 0, out=out),
+}
 
 
 class Memory:
     """What a call in place adds to the peak of the process: next to nothing, whatever the strides."""
 
-    params = (["float32", "float64"], ["contiguous", "[::2]"])
-    param_names = ("dtype", "layout")
+    params = (list(FUNCTIONS), DTYPES, ["contiguous", "[:, ::2]"])
+    param_names = ("function", "dtype", "layout")
 
-    def setup(self, dtype, layout):
-        self.x = np.full(2 * ELEMENTS, 0.25, dtype)[:: 2 if layout == "[::2]" else 1]
+    def setup(self, function, dtype, layout):
+        self.x = np.full((ROWS, 2048), 0.25, dtype)[:, :: 2 if layout == "[:, ::2]" else 1]
 
-    def track_peak_added(self, dtype, layout):
+    def track_peak_added(self, function, dtype, layout):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        fastlogit.expit(self.x, out=self.x)
+        FUNCTIONS[function](self.x, out=self.x)
         return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
     track_peak_added.unit = "MiB"
@@ -40,9 +51,7 @@ class Import:
         # asv may have put the package on the path of this process only.
         environment = {**os.environ, "PYTHONPATH": str(Path(fastlogit.__file__).parent.parent)}
         runs = [
-            subprocess.run(
-                [sys.executable, "-c", code], env=environment, capture_output=True, check=True
-            )
+            subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
             for _ in range(5)
         ]
         return min(float(run.stdout) for run in runs)

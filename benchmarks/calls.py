@@ -1,0 +1,123 @@
+"""What one call costs on a small array, beside SciPy and PyTorch, and how much faster a large one is.
+
+    python benchmarks/calls.py
+
+Microseconds for one call that writes into an array that is there already, from Python, with one array at a
+time in the cache; in brackets how many times as long as fastlogit takes. SciPy's softmax and logsumexp have
+no `out`. The libraries take turns, and a time is the least of all turns: what disturbs a call of a
+microsecond only ever makes it longer.
+"""
+
+import argparse
+import importlib
+import sys
+from timeit import Timer
+
+import numpy as np
+from contest import warn_if_busy
+from tqdm import tqdm
+
+import fastlogit
+
+SIZES = [8, 100, 1000, 10_000]
+STATEMENTS = {
+    "expit": {
+        "fastlogit": "fastlogit.expit(x, out=out)",
+        "SciPy": "special.expit(x, out=out)",
+        "PyTorch": "torch.sigmoid(x_tensor, out=out_tensor)",
+    },
+    "logit": {
+        "fastlogit": "fastlogit.logit(x, out=out)",
+        "SciPy": "special.logit(x, out=out)",
+        "PyTorch": "torch.logit(x_tensor, out=out_tensor)",
+    },
+    "log_expit": {
+        "fastlogit": "fastlogit.log_expit(x, out=out)",
+        "SciPy": "special.log_expit(x, out=out)",
+        "PyTorch": "torch._C._nn.log_sigmoid(x_tensor, out=out_tensor)",
+    },
+    "softmax": {
+        "fastlogit": "fastlogit.softmax(x, out=out)",
+        "SciPy": "special.softmax(x)",
+        "PyTorch": "torch.softmax(x_tensor, 0, out=out_tensor)",
+    },
+    "log_softmax": {
+        "fastlogit": "fastlogit.log_softmax(x, out=out)",
+        "SciPy": "special.log_softmax(x)",
+        "PyTorch": "torch._log_softmax(x_tensor, 0, False, out=out_tensor)",
+    },
+    "logsumexp": {
+        "fastlogit": "fastlogit.logsumexp(x)",
+        "SciPy": "special.logsumexp(x)",
+        "PyTorch": "torch.logsumexp(x_tensor, 0)",
+    },
+}
+
+
+def names_for(x):
+    """What the statements may name; without PyTorch if that is not installed."""
+    names = {"fastlogit": fastlogit, "x": x, "out": np.zeros_like(x)}
+    names["special"] = importlib.import_module("scipy.special")
+    try:
+        torch = importlib.import_module("torch")
+    except ImportError:
+        return names
+    torch.set_num_threads(fastlogit.get_num_threads())
+    return {
+        **names,
+        "torch": torch,
+        "x_tensor": torch.from_numpy(x),
+        "out_tensor": torch.from_numpy(names["out"]),
+    }
+
+
+def microseconds(statements, names, seconds):
+    """The least time of one call for each library, which has so many seconds."""
+    timers = {
+        library: Timer(statement, globals=names)
+        for library, statement in statements.items()
+        if library != "PyTorch" or "torch" in names
+    }
+    counts = {library: timer.autorange()[0] // 20 + 1 for library, timer in timers.items()}
+    best = dict.fromkeys(timers, float("inf"))
+    for _ in range(round(seconds * 100)):  # autorange takes 0.2 s, hence a turn 10 ms
+        for library, timer in timers.items():
+            best[library] = min(best[library], timer.timeit(counts[library]) / counts[library] * 1e6)
+    return best
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--functions", nargs="+", choices=list(STATEMENTS), default=list(STATEMENTS))
+    parser.add_argument("--dtypes", nargs="+", default=["float64"], metavar="DTYPE")
+    parser.add_argument("--seconds", type=float, default=0.3, help="for each figure (0.3)")
+    options = parser.parse_args()
+    warn_if_busy()
+    settings = [
+        (function, dtype, size)
+        for function in options.functions
+        for dtype in options.dtypes
+        for size in SIZES
+    ]
+    results = {}
+    for function, dtype, size in tqdm(settings, unit="row", file=sys.stderr):
+        x = np.random.default_rng(20240229).uniform(0, 1, size).astype(dtype)
+        statements = STATEMENTS[function]
+        results[function, dtype, size] = microseconds(statements, names_for(x), options.seconds)
+    if "PyTorch" not in next(iter(results.values())):
+        print("*** PyTorch is left out: it is not installed", file=sys.stderr)
+    print("| function | dtype | elements | fastlogit | SciPy | PyTorch |")
+    print("| --- | --- | --: | --: | --: | --: |")
+    for (function, dtype, size), times in results.items():
+        ours = times["fastlogit"]
+        peers = (
+            f"{times[name]:.2f} ({times[name] / ours:.1f}×)" if name in times else "–"
+            for name in ("SciPy", "PyTorch")
+        )
+        print(f"| {function} | {dtype} | {size} | {ours:.2f} | {' | '.join(peers)} |")
+
+
+if __name__ == "__main__":
+    main()
