@@ -1093,7 +1093,7 @@ cdef void compute_weighted(real *tag, const weighted_slices *where, Py_ssize_t i
         high = value * TWO_MINUS_HEADROOM
         if high != 0:
             low = low if high > 0 else -low
-            result = reference + (log_positive[float64](NULL, fabs(high), low, 0) + reference_exponent * LN2)
+            result = log_positive[float64](NULL, fabs(high), low, reference) + reference_exponent * LN2
     (<real *> out)[0] = <real> result
     (<real *> sign)[0] = <real> (1 if high > 0 else -1 if high < 0 else high)
     leave(caller)
