@@ -94,13 +94,6 @@ static inline fastlogit_environment fastlogit_enter(void)
 static inline void fastlogit_leave(fastlogit_environment caller) { fesetenv(&caller); }
 #endif
 
-/* Ask for the cache line of an element that will be needed soon; any address will do. */
-#if defined(__GNUC__)
-#define FASTLOGIT_PREFETCH(address) __builtin_prefetch(address)
-#else
-#define FASTLOGIT_PREFETCH(address) ((void)(address))
-#endif
-
 /* Point a Cython memoryview at memory that the caller holds: no Python object is made, so this costs
    nothing beside a call on eight elements and needs no GIL. */
 #define FASTLOGIT_POINT_1D(view, pointer, n, stride)                                                   \

@@ -31,7 +31,8 @@ from fastlogit.kernels.formulas cimport (
 )
 from fastlogit.kernels.memory cimport LINE, end_streaming, prefetch, stream
 from fastlogit.kernels.panel cimport (
-    ACROSS, ALONG, GATHERED, LANES_32, LANES_64, MOST_LANES, arrangement, gather, lanes, lanes_of,
+    ACROSS, ALONG, GATHERED, LANES_32, LANES_64, MOST_LANES, arrangement, copy_run, gather,
+    lanes, lanes_of,
     position_of, scatter,
 )
 from fastlogit.kernels.strided cimport size, walk
@@ -195,29 +196,30 @@ cdef real largest_along(const real[::1] x) noexcept nogil:
 
 
 cdef inline void add_quarters(
-    real[::1] x, Py_ssize_t start, Py_ssize_t quarter, bint keep, real shift, real scale, real lowest,
-    real largest, double *high, double *low, real *others,
+    const real[::1] x, Py_ssize_t start, Py_ssize_t quarter, bint keep, real shift, real scale, real lowest,
+    real largest, double *high, double *low, real *others, real *terms,
 ) noexcept nogil:
+    """Add the block that begins at ``start``; ``keep`` its terms."""
     cdef Py_ssize_t i
     cdef real term0, term1, term2, term3
-    for i in range(start, start + quarter):
+    for i in range(quarter):
         add_four[real](
-            x[i], x[i + quarter], x[i + 2 * quarter], x[i + 3 * quarter], keep, shift, scale, lowest, largest,
-            &high[i - start], &low[i - start], &others[i - start], &term0, &term1, &term2, &term3,
+            x[start + i], x[start + i + quarter], x[start + i + 2 * quarter], x[start + i + 3 * quarter],
+            keep, shift, scale, lowest, largest,
+            &high[i], &low[i], &others[i], &term0, &term1, &term2, &term3,
         )
         if keep:
-            x[i] = term0
-            x[i + quarter] = term1
-            x[i + 2 * quarter] = term2
-            x[i + 3 * quarter] = term3
+            terms[i] = term0
+            terms[i + quarter] = term1
+            terms[i + 2 * quarter] = term2
+            terms[i + 3 * quarter] = term3
 
 
 cdef inline void add_along(
-    real[::1] x, Py_ssize_t n, bint keep, real shift, real scale, real lowest, real largest,
-    double *total_high, double *total_low, double *total_ties, real[::1] rest,
-    const char *next_x,
+    const real[::1] x, char *out, Py_ssize_t n, bint keep, real shift, real scale, real lowest, real largest,
+    double *total_high, double *total_low, double *total_ties, real[::1] rest, const char *next_x,
 ) noexcept nogil:
-    """The sum over a chunk, from ``x``; ``keep`` the terms themselves there.
+    """The sum over a chunk; ``keep`` puts the terms in ``out``.
 
     While the arithmetic goes on, what is read next comes into the cache.
     """
@@ -225,12 +227,17 @@ cdef inline void add_along(
     cdef double low[QUARTER]
     cdef real others[QUARTER]
     cdef real padded[BLOCK]
+    cdef real terms[BLOCK]
     cdef Py_ssize_t i, quarter = 0, whole = x.shape[0] // BLOCK * BLOCK, count = x.shape[0] - whole
     for i in range(QUARTER):
         high[i] = low[i] = others[i] = 0
     for i in range(x.shape[0] // BLOCK):
         prefetch(next_x + i * BLOCK * sizeof(real), BLOCK * sizeof(real))
-        add_quarters[real](x, i * BLOCK, QUARTER, keep, shift, scale, lowest, largest, high, low, others)
+        add_quarters[real](
+            x, i * BLOCK, QUARTER, keep, shift, scale, lowest, largest, high, low, others, terms
+        )
+        if keep:
+            memcpy(out + i * BLOCK * sizeof(real), terms, BLOCK * sizeof(real))
     if count:
         quarter = quarter_of(n, count)
         memcpy(padded, &x[whole], count * sizeof(real))
@@ -238,11 +245,15 @@ cdef inline void add_along(
             padded[i] = -INFINITY
         point_1d(rest, padded, 4 * quarter, sizeof(real))
         if quarter == QUARTER:
-            add_quarters[real](rest, 0, QUARTER, keep, shift, scale, lowest, largest, high, low, others)
+            add_quarters[real](
+                rest, 0, QUARTER, keep, shift, scale, lowest, largest, high, low, others, terms
+            )
         else:
-            add_quarters[real](rest, 0, quarter, keep, shift, scale, lowest, largest, high, low, others)
+            add_quarters[real](
+                rest, 0, quarter, keep, shift, scale, lowest, largest, high, low, others, terms
+            )
         if keep:
-            memcpy(&x[whole], padded, count * sizeof(real))
+            memcpy(out + whole * sizeof(real), terms, count * sizeof(real))
     add_halves[real](NULL, high, low, 8)
     add_halves[real](NULL, high, low, 4)
     add_halves[real](NULL, high, low, 2)
@@ -274,7 +285,8 @@ cdef void largest_across(const real[:, ::1] panel, real *largest) noexcept nogil
 cdef inline void add_across(
     real[:, ::1] panel, real[:, ::1] out, Py_ssize_t n, bint keep, const real *all_shift,
     const real *all_scale, const real *all_lowest, const real *all_largest, exclusive_doubles high,
-    exclusive_doubles low, double *total_ties, const char *next_x,
+    exclusive_doubles low, double *total_ties, const char *next_x, Py_ssize_t next_stride,
+    Py_ssize_t next_bytes,
 ) noexcept nogil:
     """Add the panel to the sums of each position of a quarter; ``keep`` the terms in ``out``."""
     cdef real shift[MOST_LANES]
@@ -302,11 +314,8 @@ cdef inline void add_across(
         quarter = QUARTER if count == BLOCK else quarter_of(n, count)
         positions += 4 * min(quarter, count)
         for i in range(min(quarter, count)):
-            if next_x != NULL:
-                for j in range(4):
-                    prefetch(
-                        next_x + (start + i + j * quarter) * panel.strides[0], width * sizeof(real)
-                    )
+            for j in range(4):
+                prefetch(next_x + (start + i + j * quarter) * next_stride, next_bytes)
             row0 = &panel[start + i, 0]
             row1 = &panel[start + i + quarter, 0] if i + quarter < count else absent
             row2 = &panel[start + i + 2 * quarter, 0] if i + 2 * quarter < count else absent
@@ -401,7 +410,7 @@ cdef inline char *terms_of(
     const lanes *group, const workspace *space, Py_ssize_t lane, Py_ssize_t size
 ) noexcept nogil:
     """Where softmax keeps the terms of a lane ALONG: in the cache, if there is room."""
-    if group.x != group.out and size <= SCRATCH:
+    if size <= SCRATCH:
         return space.panel + lane * size
     return group.out + lane * group.out_stride
 
@@ -472,26 +481,22 @@ cdef void add_terms(
     cdef real scale[MOST_LANES]
     cdef real lowest[MOST_LANES]
     cdef Py_ssize_t itemsize = sizeof(real), width = lanes_of[real](NULL)
-    cdef Py_ssize_t n = size(reduced), first = start, infinite = 0, j, i, end, half
-    cdef char *base
+    cdef Py_ssize_t n = size(reduced), first = start, infinite = 0, next_bytes, j, i, end, half
     for j in range(group.count if group.arranged == ALONG else width):
         largest[j] = <real> found.largest[j]
         exp_range[real](largest[j], &shift[j], &scale[j], &lowest[j])
     if group.arranged == ALONG:
         for j in range(group.count):
-            base = group.x + j * group.x_stride + start * itemsize
-            if keep and group.x != group.out:
-                base = terms_of(group, space, j, n * itemsize) + start * itemsize
-                memcpy(base, group.x + j * group.x_stride + start * itemsize, (stop - start) * itemsize)
-            point_1d(row, base, stop - start, itemsize)
+            point_1d(row, group.x + j * group.x_stride + start * itemsize, stop - start, itemsize)
             if keep:
                 add_along[real](
-                    row, n, True, shift[j], scale[j], lowest[j], largest[j],
+                    row, terms_of(group, space, j, n * itemsize) + start * itemsize, n, True,
+                    shift[j], scale[j], lowest[j], largest[j],
                     &found.high[j], &found.low[j], &found.ties[j], row, next_x + j * group.x_stride,
                 )
             else:
                 add_along[real](
-                    row, n, False, shift[j], scale[j], lowest[j], largest[j],
+                    row, NULL, n, False, shift[j], scale[j], lowest[j], largest[j],
                     &found.high[j], &found.low[j], &found.ties[j], row, next_x + j * group.x_stride,
                 )
     else:
@@ -519,14 +524,17 @@ cdef void add_terms(
             if keep:
                 add_across[real](
                     panel, out_panel, n, True, shift, scale, lowest, largest, space.high, space.low,
-                    found.ties, next_x,
+                    found.ties, next_x, reduced.x_strides[0], width * itemsize,
                 )
             else:
                 add_across[real](
                     panel, panel, n, False, shift, scale, lowest, largest, space.high, space.low,
-                    found.ties, next_x,
+                    found.ties, next_x, reduced.x_strides[0], width * itemsize,
                 )
         else:
+            next_bytes = 0
+            if n <= BLOCK and group.x_stride == n * itemsize:
+                next_bytes = group.count * n * itemsize // (4 * quarter_of(n, n))
             while start < stop:
                 end = min(start + BLOCK, stop)
                 fetch[real](reduced, group, True, start, end, space, array)
@@ -534,12 +542,12 @@ cdef void add_terms(
                 if keep:
                     add_across[real](
                         panel, panel, n, True, shift, scale, lowest, largest, space.high, space.low,
-                        found.ties, NULL,
+                        found.ties, next_x, next_bytes, next_bytes,
                     )
                 else:
                     add_across[real](
                         panel, panel, n, False, shift, scale, lowest, largest, space.high, space.low,
-                        found.ties, NULL,
+                        found.ties, next_x, next_bytes, next_bytes,
                     )
                 if keep and n > BLOCK:
                     scatter[real](reduced, group, start, end, space.panel, array, array)
@@ -571,6 +579,16 @@ cdef void add_terms(
                 found.high[j] = NAN
 
 
+cdef inline bint is_one_piece(const walk *reduced, const lanes *group, Py_ssize_t itemsize) noexcept nogil:
+    """Whether the lanes of ``out`` are one block of positions long and follow one another without a gap."""
+    return (
+        reduced.axes == 1
+        and reduced.shape[0] <= BLOCK
+        and reduced.out_strides[0] == itemsize
+        and group.out_stride == reduced.shape[0] * itemsize
+    )
+
+
 cdef void write_result(
     reduction which, const walk *reduced, const lanes *group, Py_ssize_t start, Py_ssize_t stop,
     const answers *found, workspace *space, real[::1] row, real[::1] out_row, real[:, ::1] panel,
@@ -580,6 +598,7 @@ cdef void write_result(
     cdef bint from_x = which != SOFTMAX
     cdef char *base
     cdef char *out
+    cdef char *staged
     cdef real block[STREAMED]
     cdef Py_ssize_t i, j, end, itemsize = sizeof(real), width = lanes_of[real](NULL)
     if group.arranged == ALONG:
@@ -626,7 +645,16 @@ cdef void write_result(
             fetch[real](reduced, group, from_x, start, end, space, array)
             point_2d(panel, space.panel, end - start, width, width * itemsize, itemsize)
             write_across[real](which, panel, panel, found, False)
-            scatter[real](reduced, group, start, end, space.panel, array, array)
+            if group.streamed and is_one_piece(reduced, group, itemsize):
+                # Half of the scratch memory is enough for the panel, the other half for its transpose.
+                staged = space.panel + SCRATCH // 2
+                copy_run[real](
+                    staged, group.out_stride, itemsize, group.count, end, False, space.panel, array, array
+                )
+                stream(group.out, staged, group.count * group.out_stride)
+                end_streaming()
+            else:
+                scatter[real](reduced, group, start, end, space.panel, array, array)
             space.gathered = -1
             start = end
 

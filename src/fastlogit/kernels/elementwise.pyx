@@ -11,7 +11,7 @@ from libc.float cimport DBL_MIN
 from libc.stdint cimport uint32_t, uint64_t
 
 from fastlogit.kernels.arithmetic cimport (
-    bits32, bits64, enter, environment, float32, float64, leave, point_1d, prefetch, real,
+    bits32, bits64, enter, environment, float32, float64, leave, point_1d, real,
 )
 from fastlogit.kernels.elementwise cimport (
     CLAMPED_LOGIT, EXPIT, LOG_EXPIT, LOGIT, elementwise_kernels, formula,
@@ -20,6 +20,7 @@ from fastlogit.kernels.formulas cimport (
     clamp, clamp_bounds, expit, expit_bounds, log_expit, log_expit_bounds, log_expit_within, logit,
     logit_bounds, logit_within,
 )
+from fastlogit.kernels.memory cimport prefetch_line
 from fastlogit.kernels.strided cimport walk
 
 
@@ -108,13 +109,13 @@ cdef void gather(
     cdef Py_ssize_t i, j
     for i in range(rows):
         if column_stride == sizeof(real):
-            prefetch(x + ahead)
-            prefetch(x + ahead + (columns - 1) * column_stride)
+            prefetch_line(x + ahead)
+            prefetch_line(x + ahead + (columns - 1) * column_stride)
             for j in range(columns):
                 target[i * columns + j] = (<const real *> x)[j]
         else:
             for j in range(columns):
-                prefetch(x + ahead + j * column_stride)
+                prefetch_line(x + ahead + j * column_stride)
                 target[i * columns + j] = (<const real *> (x + j * column_stride))[0]
         x += row_stride
 

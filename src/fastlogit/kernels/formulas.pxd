@@ -192,7 +192,7 @@ cdef inline real expit(real x) noexcept nogil:
         exp_parts[float32](-x, -24, False, &power, &p, &p_tail)
     else:
         one = TWO_MINUS_96
-        exp_parts[float64](-x, -96, False, &power, &p, &p_tail)
+        exp_parts[float64](-x, -96, True, &power, &p, &p_tail)
     whole = power + one
     part = power * p
     denominator = whole + part
@@ -228,7 +228,7 @@ cdef inline real log_expit_within(real x, real bounded) noexcept nogil:
     cdef double h, below, power, p, p_tail, part, numerator, numerator_tail, base, denominator, leading
     h = 1.0 if fabs(bounded) < LN2 else 0.0
     base = (h + 1) + (h + 1)
-    exp_parts[float64](-fabs(bounded), 0, False, &power, &p, &p_tail)
+    exp_parts[float64](-fabs(bounded), 0, real is float64, &power, &p, &p_tail)
     part = power * p
     numerator = (h - power) - part
     if real is float32:
@@ -263,7 +263,7 @@ cdef inline double log_expit(double x) noexcept nogil:
     within = lower <= x and x <= upper
     a = fabs(x)
     a = 746 if a > 746 else a
-    exp_parts[float64](-a, 96, False, &power, &p, &p_tail)
+    exp_parts[float64](-a, 96, True, &power, &p, &p_tail)
     far = -muladd64(power, p, power) * TWO_MINUS_96 if x > 0 else x
     x = x if within else 0
     return log_expit_within[float64](x, x) if within else far
