@@ -35,23 +35,32 @@ class Loop(NamedTuple):
     statement: str
     # So short, and of so fixed a length, that gcc may unroll it and vectorise the statements that follow.
     unrolled: bool = False
+    dtypes: tuple[str, ...] = ("float32", "float64")
 
 
 LOOPS = [
-    Loop("elementwise", "compute", "out[i] = logit(x[i])"),
-    Loop("elementwise", "compute", "out[i] = clamped_logit(x[i], lower, upper)"),
-    Loop("elementwise", "compute", "out[i] = expit(x[i])"),
-    Loop("elementwise", "compute", "out[i] = log_expit(x[i])"),
-    Loop("axis", "largest_along", "found[j] = x[i * HALF + j]"),
-    Loop("axis", "sum_along", "exp_term[real]"),
-    Loop("axis", "sum_along", "terms[i] = 0 if equal[i]"),
-    Loop("axis", "add_halves", "add_term[real]"),
-    Loop("axis", "sum_across", "exp_term[real]"),
-    Loop("axis", "largest_across", "found[j] = row[j]", unrolled=True),
+    Loop("elementwise", "all_between", "largest_32 = bits_32 if", dtypes=("float32",)),
+    Loop("elementwise", "all_between", "largest_64 = bits_64 if", dtypes=("float64",)),
+    Loop("elementwise", "compute", "out[i] = logit_within[real](x[i])"),
+    Loop("elementwise", "compute", "out[i] = logit[real](x[i])"),
+    Loop("elementwise", "compute", "out[i] = logit_within[real](clamp[real](x[i]"),
+    Loop("elementwise", "compute", "out[i] = logit[real](clamp[real](x[i]"),
+    Loop("elementwise", "compute", "out[i] = expit[real](clamp[real](x[i]"),
+    Loop("elementwise", "compute", "log_expit_within[real](x[i], clamp[real](x[i]", dtypes=("float32",)),
+    Loop("elementwise", "compute", "log_expit_within[real](x[i], x[i])", dtypes=("float64",)),
+    Loop("elementwise", "compute", "out[i] = log_expit(x[i], lower, upper)", dtypes=("float64",)),
+    Loop("axis", "largest_along", "second = x[i + j + 128]"),
+    Loop("axis", "largest_across", "found[j] = row[j]"),
+    Loop("axis", "add_quarters", "add_four[real]"),
+    Loop("axis", "add_across", "add_four[real]"),
+    Loop("axis", "add_halves", "add_exactly(&high[i], &low[i], high[i + width])", dtypes=("float64",)),
     Loop("axis", "write_along", "share[real]"),
-    Loop("axis", "write_along", "out[i] = (x[i] - largest) - log_sum"),
-    Loop("axis", "write_across", "share[real]", unrolled=True),
-    Loop("axis", "write_across", "row[j] = (row[j] - largest[j]) - log_sum[j]", unrolled=True),
+    Loop("axis", "write_along", "out[i] = (x[i] - largest) - normaliser"),
+    Loop("axis", "write_across", "share[real]"),
+    Loop("axis", "write_across", "out_row[j] = (row[j] - largest[j]) - normaliser[j]"),
+    Loop("axis", "relate", "exp_double"),
+    Loop("axis", "finish", "reciprocal(high[j], low[j], &tail) + tail"),
+    Loop("axis", "finish", "log_positive[real](NULL, high[j], low[j], 0)"),
 ]
 
 
@@ -144,8 +153,14 @@ def vectorised(record):
     return Vectorised(found[1], Path(location["file"]).name, location["line"], function, int(found[2]))
 
 
-@pytest.mark.parametrize("dtype", SPECIALISATIONS)
-@pytest.mark.parametrize("loop", LOOPS, ids=lambda loop: f"{loop.function}: {loop.statement}")
+@pytest.mark.parametrize(
+    ("loop", "dtype"),
+    [
+        pytest.param(loop, dtype, id=f"{loop.function}: {loop.statement}-{dtype}")
+        for loop in LOOPS
+        for dtype in loop.dtypes
+    ],
+)
 @pytest.mark.parametrize("instruction_set", _build_config.INSTRUCTION_SETS)
 def test_loop_is_vectorised(optimisation_report, instruction_set, loop, dtype):
     head, function = lines_of(loop)

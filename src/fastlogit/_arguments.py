@@ -22,8 +22,8 @@ def check_real(name: str, dtype: np.dtype[Any]) -> None:
         )
 
 
-def check_out(name: str, out: object, shape: tuple[int, ...]) -> None:
-    """Refuse an `out` that cannot take a result of this shape."""
+def check_out(name: str, out: object, shape: tuple[int, ...], *, exact: bool = False) -> None:
+    """Refuse an `out` that cannot take a result of this shape, or (`exact`) has not this very shape."""
     if not isinstance(out, np.ndarray):
         raise TypeError(
             f"{name}: out must be an array, not {type(out).__name__}; allocate it with np.empty_like(x)"
@@ -34,7 +34,7 @@ def check_out(name: str, out: object, shape: tuple[int, ...]) -> None:
             "instance a copy (pandas hands out read-only arrays: take to_numpy(copy=True))"
         )
     try:
-        fits = np.broadcast_shapes(shape, out.shape) == out.shape
+        fits = (shape if exact else np.broadcast_shapes(shape, out.shape)) == out.shape
     except ValueError:
         fits = False
     if not fits:

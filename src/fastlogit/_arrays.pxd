@@ -1,6 +1,35 @@
 """What the functions need to know of an ndarray before a kernel may take it."""
 
 cimport numpy as cnp
+from cpython.object cimport PyObject
+
+
+cdef extern from "numpy/arrayobject.h":
+    bint PyArray_SAMESHAPE(cnp.ndarray, cnp.ndarray) noexcept
+    cnp.ndarray PyArray_NewLikeArray(cnp.ndarray, cnp.NPY_ORDER, PyObject *descr, int subok)
+
+
+cdef inline cnp.ndarray new_like(cnp.ndarray x):
+    """An uninitialised ndarray of the shape, dtype and order of ``x``."""
+    return PyArray_NewLikeArray(x, cnp.NPY_KEEPORDER, NULL, 0)
+
+
+cdef inline bint is_native_float(cnp.ndarray array):
+    """float32 or float64 in the byte order of the machine."""
+    return (
+        cnp.PyArray_TYPE(array) == cnp.NPY_DOUBLE or cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT
+    ) and cnp.PyArray_ISNOTSWAPPED(array)
+
+
+cdef inline bint can_take_result_of(cnp.ndarray out, cnp.ndarray x):
+    """Whether a kernel may write a result of the shape and dtype of ``x`` to ``out`` while it reads ``x``."""
+    return (
+        cnp.PyArray_TYPE(out) == cnp.PyArray_TYPE(x)
+        and cnp.PyArray_ISNOTSWAPPED(out)
+        and cnp.PyArray_ISWRITEABLE(out)
+        and PyArray_SAMESHAPE(x, out)
+        and same_elements_or_apart(x, out)
+    )
 
 
 cdef inline bint same_elements_or_apart(cnp.ndarray x, cnp.ndarray out):

@@ -11,7 +11,7 @@ from fastlogit._arguments import check_out, check_real, working_dtype, wrapped_l
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
-from fastlogit._arrays cimport same_elements_or_apart
+from fastlogit._arrays cimport can_take_result_of, is_native_float, new_like
 from fastlogit._threads cimport threads_for
 from fastlogit.kernels.axis cimport (
     LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, axis_kernels, reduction, slices, weighted_slices,
@@ -119,45 +119,52 @@ cdef bint elements_are_apart(cnp.ndarray out):
 cdef int mark_axes(object axis, int ndim, bint *is_reduced) except -1:
     """Fill ``is_reduced`` from what the caller passed as ``axis``."""
     cdef int i
-    if axis is not None and not isinstance(axis, tuple):
-        axis = operator.index(axis)
-    cdef bint every = axis is None or (ndim == 0 and (axis == 0 or axis == -1))
+    cdef Py_ssize_t single
     for i in range(ndim):
-        is_reduced[i] = every
-    if not every:
-        for i in normalize_axis_tuple(axis, ndim):
-            is_reduced[i] = True
+        is_reduced[i] = axis is None
+    if axis is None:
+        return 0
+    if not isinstance(axis, tuple):
+        single = operator.index(axis)
+        if -ndim <= single < ndim:
+            is_reduced[single + ndim if single < 0 else single] = True
+            return 0
+        if ndim == 0 and -1 <= single <= 0:
+            return 0
+    for i in normalize_axis_tuple(axis, ndim):
+        is_reduced[i] = True
     return 0
+
+
+cdef inline bint is_plain(object array):
+    """Whether the kernels can take this object as it is: a plain array of native float32 or float64."""
+    return type(array) is cnp.ndarray and is_native_float(<cnp.ndarray> array)
 
 
 cdef object normalise(str name, reduction which, object argument, object axis, object out):
     """softmax and log_softmax: a result of the shape of the argument."""
     cdef bint is_reduced[MAX_AXES]
-    cdef object x = np.asarray(argument)
-    check_real(name, x.dtype)
-    mark_axes(axis, x.ndim, is_reduced)
-    dtype = working_dtype(x.dtype)
+    cdef object x = argument, dtype = None
+    cdef bint plain = is_plain(x)
+    if not plain:
+        x = np.asarray(argument)
+        check_real(name, x.dtype)
+        dtype = working_dtype(x.dtype)
+    mark_axes(axis, cnp.PyArray_NDIM(x), is_reduced)
+    if plain and is_plain(out) and can_take_result_of(out, x) and elements_are_apart(out):
+        transform(which, x, out, is_reduced)
+        return out
     if out is not None:
-        check_out(name, out, x.shape)
-        if out.shape != x.shape:
-            raise ValueError(
-                f"{name}: out has shape {out.shape}, and the result has shape {x.shape}; allocate it "
-                "with np.empty_like(x)"
-            )
-    if dtype is None:
+        check_out(name, out, x.shape, exact=True)
+    if plain:
+        result = new_like(x)
+        transform(which, x, result, is_reduced)
+    elif dtype is None:
         result = in_longdouble(which, x, tuple(i for i in range(x.ndim) if is_reduced[i]))
-    elif x.dtype != dtype:
+    else:
         # The converted copy is the result.
         result = x.astype(dtype)
         transform(which, result, result, is_reduced)
-    elif out is not None and (
-        out.dtype == dtype and elements_are_apart(out) and same_elements_or_apart(x, out)
-    ):
-        transform(which, x, out, is_reduced)
-        return out
-    else:
-        result = np.empty_like(x, subok=False)
-        transform(which, x, result, is_reduced)
     if out is not None:
         np.copyto(out, result, casting="same_kind")
         return out
@@ -290,6 +297,34 @@ def log_softmax(x, axis=None, *, out=None):
     return normalise("log_softmax", LOG_SOFTMAX, x, axis, out)
 
 
+cdef object reduced_plain(cnp.ndarray x, object axis, bint keepdims):
+    """logsumexp of what `is_plain`."""
+    cdef bint is_reduced[MAX_AXES]
+    cdef cnp.npy_intp shape[MAX_AXES]
+    cdef cnp.npy_intp kept_shape[MAX_AXES]
+    cdef cnp.PyArray_Dims kept
+    cdef cnp.ndarray result
+    cdef int i, ndim = cnp.PyArray_NDIM(x)
+    mark_axes(axis, ndim, is_reduced)
+    kept.ptr = kept_shape
+    kept.len = 0
+    for i in range(ndim):
+        shape[i] = 1 if is_reduced[i] else cnp.PyArray_DIM(x, i)
+        if not is_reduced[i]:
+            kept_shape[kept.len] = shape[i]
+            kept.len += 1
+    result = cnp.PyArray_EMPTY(ndim, shape, cnp.PyArray_TYPE(x), 0)
+    if cnp.PyArray_SIZE(x) == 0:
+        result.fill(-np.inf)
+    else:
+        transform(LOGSUMEXP, x, result, is_reduced)
+    if not keepdims:
+        result = cnp.PyArray_Newshape(result, &kept, cnp.NPY_CORDER)
+    if cnp.PyArray_NDIM(result) == 0:
+        return cnp.PyArray_ToScalar(cnp.PyArray_DATA(result), result)
+    return result
+
+
 def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=None):
     """
     logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=None)
@@ -354,9 +389,11 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     (np.float64(1.5413248546129181), np.float64(-1.0))
     """
     cdef bint is_reduced[MAX_AXES]
-    cdef object x = np.asarray(a)
-    cdef object weights = None
+    cdef object x = a, dtype = None, weights = None, sign = None
     cdef int i
+    if b is None and not return_sign and out is None and is_plain(x):
+        return reduced_plain(x, axis, keepdims)
+    x = np.asarray(a)
     check_real("logsumexp", x.dtype)
     dtype = working_dtype(x.dtype)
     if b is not None:
@@ -371,9 +408,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     kept_shape = tuple(1 if is_reduced[i] else x.shape[i] for i in range(x.ndim))
     shape = kept_shape if keepdims else tuple(x.shape[i] for i in range(x.ndim) if not is_reduced[i])
     if out is not None:
-        check_out("logsumexp", out, shape)
-        if out.shape != shape:
-            raise ValueError(f"logsumexp: out has shape {out.shape}, and the result has shape {shape}")
+        check_out("logsumexp", out, shape, exact=True)
     if dtype is None:
         result, sign = weighted_in_longdouble(x, weights, axes)
     else:
@@ -385,7 +420,6 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
                 weigh(x, weights, result, sign, is_reduced)
         else:
             transform(LOGSUMEXP, x, result, is_reduced)
-            sign = None
     if sign is None and return_sign:
         sign = np.where(result == -np.inf, 0, np.where(np.isnan(result), np.nan, 1)).astype(result.dtype)
     elif sign is not None and not return_sign:

@@ -10,10 +10,9 @@ from fastlogit import _isa, ufuncs
 from fastlogit._arguments import check_eps, check_out, check_real, overrides
 
 cimport numpy as cnp
-from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
-from fastlogit._arrays cimport same_elements_or_apart
+from fastlogit._arrays cimport can_take_result_of, is_native_float, new_like
 from fastlogit._threads cimport threads_for
 from fastlogit.kernels.elementwise cimport (
     CLAMPED_LOGIT, EXPIT, LOG_EXPIT, LOGIT, elementwise_kernels, formula, smallest_parallel,
@@ -21,10 +20,6 @@ from fastlogit.kernels.elementwise cimport (
 from fastlogit.kernels.strided cimport add_axis, has_own_elements, merge_axes, pad_axes, walk
 
 cnp.import_array()
-
-cdef extern from "numpy/arrayobject.h":
-    bint PyArray_SAMESHAPE(cnp.ndarray, cnp.ndarray) noexcept
-    cnp.ndarray PyArray_NewLikeArray(cnp.ndarray, cnp.NPY_ORDER, PyObject *descr, int subok)
 
 cdef const elementwise_kernels *kernels = <const elementwise_kernels *> PyCapsule_GetPointer(
     _isa.kernels("elementwise"), "fastlogit.kernels.elementwise"
@@ -39,13 +34,8 @@ cdef object memmap = np.memmap
 cdef inline bint is_direct(object array):
     """Whether the kernels can take this object as it is: a plain array of native float32 or float64."""
     return (
-        (type(array) is cnp.ndarray or type(array) is memmap)
-        and (
-            cnp.PyArray_TYPE(<cnp.ndarray> array) == cnp.NPY_DOUBLE
-            or cnp.PyArray_TYPE(<cnp.ndarray> array) == cnp.NPY_FLOAT
-        )
-        and cnp.PyArray_ISNOTSWAPPED(<cnp.ndarray> array)
-    )
+        type(array) is cnp.ndarray or type(array) is memmap
+    ) and is_native_float(<cnp.ndarray> array)
 
 
 cdef bint transform_directly(formula which, double eps, cnp.ndarray x, cnp.ndarray out):
@@ -84,14 +74,8 @@ cdef object call_directly(formula which, double eps, object x, object out):
     if out is None:
         if type(x) is memmap or cnp.PyArray_NDIM(<cnp.ndarray> x) == 0:
             return None
-        out = PyArray_NewLikeArray(<cnp.ndarray> x, cnp.NPY_KEEPORDER, NULL, 0)
-    elif not (
-        is_direct(out)
-        and cnp.PyArray_TYPE(<cnp.ndarray> out) == cnp.PyArray_TYPE(<cnp.ndarray> x)
-        and cnp.PyArray_ISWRITEABLE(<cnp.ndarray> out)
-        and PyArray_SAMESHAPE(<cnp.ndarray> x, <cnp.ndarray> out)
-        and same_elements_or_apart(<cnp.ndarray> x, <cnp.ndarray> out)
-    ):
+        out = new_like(<cnp.ndarray> x)
+    elif not (is_direct(out) and can_take_result_of(<cnp.ndarray> out, <cnp.ndarray> x)):
         return None
     return out if transform_directly(which, eps, <cnp.ndarray> x, <cnp.ndarray> out) else None
 

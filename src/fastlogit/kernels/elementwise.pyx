@@ -98,7 +98,7 @@ cdef void compute(
             out[i] = log_expit_within[real](x[i], x[i])
     else:
         for i in range(x.shape[0]):
-            out[i] = log_expit(x[i])
+            out[i] = log_expit(x[i], lower, upper)
 
 
 cdef void gather(

@@ -251,22 +251,18 @@ cdef inline real log_expit_within(real x, real bounded) noexcept nogil:
         )
 
 
-cdef inline double log_expit(double x) noexcept nogil:
-    """log(1 / (1 + exp(-x))) for every x.
+cdef inline double log_expit(double x, double lower, double upper) noexcept nogil:
+    """log(1 / (1 + exp(-x))) for every x, with the `log_expit_bounds`.
 
     Beyond the bounds it is x or -exp(-x), the latter with p rounded once. exp is taken times 2^96, so
     that a subnormal result is rounded from a normal one; beyond 746 it is 0.
     """
-    cdef double lower, upper, a, power, p, p_tail, far
-    cdef bint within
-    log_expit_bounds[float64](&lower, &upper)
-    within = lower <= x and x <= upper
-    a = fabs(x)
+    cdef double a = fabs(x), bounded = clamp[float64](x, lower, upper), power, p, p_tail, within, beyond
     a = 746 if a > 746 else a
     exp_parts[float64](-a, 96, True, &power, &p, &p_tail)
-    far = -muladd64(power, p, power) * TWO_MINUS_96 if x > 0 else x
-    x = x if within else 0
-    return log_expit_within[float64](x, x) if within else far
+    beyond = -muladd64(power, p, power) * TWO_MINUS_96 if x > 0 else x
+    within = log_expit_within[float64](bounded, bounded)
+    return within if x == bounded else beyond
 
 
 cdef inline void add_exactly(double *high, double *low, double term) noexcept nogil:
