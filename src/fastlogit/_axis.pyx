@@ -27,7 +27,8 @@ cdef const axis_kernels *kernels = <const axis_kernels *> PyCapsule_GetPointer(
 )
 
 cdef enum:
-    SMALLEST_PARALLEL = 8192  # elements from which two threads are faster than one
+    SMALLEST_PARALLEL = 131072  # bytes from which two threads win (``benchmarks/thresholds.py``)
+    SMALLEST_PARALLEL_WEIGHTED = 2048  # elements
     SMALLEST_WITHOUT_GIL = 2048  # elements below which letting the GIL go costs more than it gives
 
 
@@ -66,7 +67,7 @@ cdef int transform(
         failed = reduce(which, &where, 1)
     else:
         with nogil:
-            threads = threads_for(n, SMALLEST_PARALLEL)
+            threads = threads_for(n, SMALLEST_PARALLEL // itemsize)
             failed = reduce(which, &where, threads)
     if failed:
         raise MemoryError("no memory for the sums of the segments of a slice")
@@ -99,7 +100,7 @@ cdef int weigh(
         kernels.weighted_float32 if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT else kernels.weighted_float64
     )
     with nogil:
-        threads = threads_for(n, SMALLEST_PARALLEL)
+        threads = threads_for(n, SMALLEST_PARALLEL_WEIGHTED)
         weigh_slices(&where, threads)
     return 0
 

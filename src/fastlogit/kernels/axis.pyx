@@ -608,7 +608,8 @@ cdef void write_result(
             else:
                 base = terms_of(group, space, j, size(reduced) * itemsize) + start * itemsize
             out = group.out + j * group.out_stride + start * itemsize
-            if group.streamed:
+            # Terms that stand in ``out`` have brought it into the cache already.
+            if group.streamed and base != out:
                 # The first block ends where a line does, so that the others are whole lines.
                 i = 0
                 end = (-<uintptr_t> out % LINE) // itemsize

@@ -23,7 +23,7 @@ cdef struct elementwise_kernels:
 cdef inline Py_ssize_t smallest_parallel(formula which, bint is_float32) noexcept nogil:
     """Elements from which two threads win, and half as many again (``benchmarks/thresholds.py``)."""
     if which == EXPIT:
-        return 10240 if is_float32 else 4096
+        return 12288 if is_float32 else 5120
     if which == LOG_EXPIT:
-        return 3072 if is_float32 else 2048
-    return 4096 if is_float32 else 3072
+        return 4096 if is_float32 else 2560
+    return 6144 if is_float32 else 4608
