@@ -828,6 +828,106 @@ def test_weighted_slices_have_the_same_bits_alone_and_in_any_array(n, dtype, res
             np.testing.assert_array_equal(bits(np.array(got)), bits(alone))
 
 
+# A slice is summed in chunks of 4096, each relative to its own largest element; terms of softmax that do not
+# fit 32 KiB stand in the result meanwhile.
+LONG = 2 * 4096 + 37
+
+
+def long_slices(dtype):
+    """By name: where the largest element is, and what else is in the way of merging the chunks."""
+    rng = np.random.default_rng(11)
+    rows = {f"largest in chunk {chunk}": rng.normal(0, 2, LONG) for chunk in range(3)}
+    for chunk, row in enumerate(rows.values()):
+        row[4096 * chunk + 5] = 30
+    rows["falling"] = -np.arange(LONG) / 100
+    rows["rising"] = np.arange(LONG) / 100
+    rows["ties in all chunks"] = np.where(np.arange(LONG) % 1000 == 7, 3.0, rng.normal(-5, 1, LONG))
+    rows["far apart"] = np.repeat([-800.0, 0.0, 800.0], [4096, 4096, 37])
+    rows["large offset"] = 1e5 + rng.integers(-20, 21, LONG)
+    rows["a chunk of -inf"] = np.where(np.arange(LONG) < 4096, -inf, rng.normal(0, 2, LONG))
+    rows["all -inf but the last"] = np.full(LONG, -inf)
+    rows["all -inf but the last"][-1] = 2
+    return {name: row.astype(dtype) for name, row in rows.items()}
+
+
+@pytest.mark.skipif(not longdouble_is_wider, reason=longdouble_reason)
+@EVERY_DTYPE
+def test_chunks_of_a_slice_are_merged_within_the_bound(dtype):
+    for name, x in long_slices(dtype).items():
+        for call, exact in ((softmax, exact_softmax), (log_softmax, exact_log_softmax)):
+            assert ulp_error(call(x), exact(x)).max() <= AXIS_BOUND_ULP, (name, call.__name__)
+        exact, largest = exact_logsumexp(x)
+        assert logsumexp_error(logsumexp(x, keepdims=True), exact, largest) <= AXIS_BOUND_ULP, name
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize("at", [0, 4095, 4096, LONG - 1])
+@pytest.mark.parametrize("other", [-inf, 0.0, inf])
+def test_nan_in_any_chunk_reaches_every_result(dtype, at, other):
+    x = np.full(LONG, other, dtype)
+    x[at] = nan
+    for call in CALLS:
+        assert np.isnan(call(x)).all()
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize("at", [0, 4096, LONG - 1])
+def test_infinity_in_any_chunk(dtype, at):
+    x = np.zeros(LONG, dtype)
+    x[at] = inf
+    assert logsumexp(x) == inf
+    logarithms = log_softmax(x)
+    assert np.isnan(logarithms[at])
+    assert (np.delete(logarithms, at) == -inf).all()
+    assert np.isnan(softmax(x)).all()
+
+
+@NORMALISING
+@EVERY_DTYPE
+@pytest.mark.parametrize("n", [4096, 4097, 8192, 8193, 16385, 70000])
+def test_long_slices_have_the_same_bits_in_place_across_and_one_by_one(call, dtype, n, restored_threads):
+    x = np.random.default_rng(n).normal(0, 3, (3, n)).astype(dtype)
+    expected = np.stack([call(row) for row in x])
+    in_place = x.copy()
+    call(in_place, axis=1, out=in_place)
+    same_bits(in_place, expected)
+    same_bits(call(np.asfortranarray(x), axis=1), expected)
+    for threads in (1, 2, 3):
+        fastlogit.set_num_threads(threads)
+        same_bits(call(x, axis=1), expected)
+        strided = np.zeros((3, 2 * n), dtype)[:, ::2]
+        same_bits(call(x, axis=1, out=strided), expected)
+
+
+@NORMALISING
+@EVERY_DTYPE
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [((2200, 1003), 1), ((140_000, 16), 1), ((230_000, 10), 1), ((1003, 2200), 0), ((1024, 2176), 0)],
+)
+@pytest.mark.parametrize("offset", [0, 1, 3])
+def test_results_that_no_cache_keeps_have_the_same_bits(call, dtype, shape, axis, offset):
+    """They are written past the caches, whole lines at once, wherever a line begins in them."""
+    x = np.random.default_rng(5).normal(0, 3, shape).astype(dtype)
+    memory = np.zeros(x.size + 32, dtype)
+    out = memory[offset : offset + x.size].reshape(shape)
+    assert call(x, axis=axis, out=out) is out
+    in_place = x.copy()
+    same_bits(call(in_place, axis=axis, out=in_place), out)
+    assert not memory[:offset].any()
+    assert not memory[offset + x.size :].any()
+
+
+@EVERY_FUNCTION
+@EVERY_DTYPE
+@pytest.mark.parametrize("n", [*range(2, 20), 31, 32, 33, 62, 63, 64, 65])
+def test_short_slices_side_by_side_have_the_bits_of_one_alone(call, dtype, n):
+    for lanes in (1, 2, 7, 8, 9, 31, 33, 63, 64, 65, 130):
+        x = np.random.default_rng(lanes).normal(0, 3, (lanes, n)).astype(dtype)
+        x[lanes // 2, n // 2] = -inf
+        same_bits(call(x, axis=1), np.stack([call(row) for row in x]))
+
+
 @NORMALISING
 @EVERY_DTYPE
 def test_random_cases(call, dtype):

@@ -49,7 +49,7 @@ LOOPS = [
     Loop("elementwise", "compute", "log_expit_within[real](x[i], clamp[real](x[i]", dtypes=("float32",)),
     Loop("elementwise", "compute", "log_expit_within[real](x[i], x[i])", dtypes=("float64",)),
     Loop("elementwise", "compute", "out[i] = log_expit(x[i], lower, upper)", dtypes=("float64",)),
-    Loop("axis", "largest_along", "second = x[i + j + 128]"),
+    Loop("axis", "largest_along", "second = x[i + j + 2 * BLOCK]"),
     Loop("axis", "largest_across", "found[j] = row[j]"),
     Loop("axis", "add_quarters", "add_four[real]"),
     Loop("axis", "add_across", "add_four[real]"),

@@ -47,7 +47,12 @@ def parser():
     run.add_argument("--fresh", action="store_true", help="drop the chunks that are done")
 
     report = commands.add_parser("report", help="make the tables and plots of the documentation")
-    report.add_argument("--results", **results, help="what run has written (build/ulp)")
+    report.add_argument(
+        "--results",
+        nargs="+",
+        **{**results, "default": [results["default"]]},
+        help="what run has written (build/ulp); further folders add the libraries that the first lacks",
+    )
     report.add_argument("--docs", type=Path, default=ROOT / "docs" / "measured", metavar="FOLDER")
     return top
 
@@ -75,11 +80,16 @@ def main(arguments=None):
     else:
         from ulp import report
 
-        missing = [name for name in ("results.json", "profile.json") if not (options.results / name).exists()]
-        if missing:
-            raise SystemExit(f"{options.results} has no {', '.join(missing)}; python tools/ulp run writes it")
-        results = json.loads((options.results / "results.json").read_text())
-        profiles = json.loads((options.results / "profile.json").read_text())
+        for folder in options.results:
+            missing = [name for name in ("results.json", "profile.json") if not (folder / name).exists()]
+            if missing:
+                raise SystemExit(f"{folder} has no {', '.join(missing)}; python tools/ulp run writes it")
+        results, profiles = report.combined(
+            [
+                [json.loads((folder / name).read_text()) for name in ("results.json", "profile.json")]
+                for folder in options.results
+            ]
+        )
         report.write(options.docs, results, profiles)
         for function, x in report.new_literals(results):
             print(f"not among the literals of the test suite yet: {function} {x}")

@@ -157,6 +157,23 @@ def comparison_table(results):
     )
 
 
+def combined(campaigns):
+    """The results and profiles of the first campaign, with what the others say of libraries it lacks."""
+    (results, profiles), *others = campaigns
+    results = {**results, "added": []}
+    for more, more_profiles in others:
+        added = set()
+        for target, source in ((results["errors"], more["errors"]), (profiles, more_profiles)):
+            for key, libraries in source.items():
+                lacking = {
+                    name: value for name, value in libraries.items() if name not in target.get(key, {})
+                }
+                added.update(lacking)
+                target.setdefault(key, {}).update(lacking)
+        results["added"].append({"libraries": sorted(added), "settings": more["settings"]})
+    return results, profiles
+
+
 def provenance(results):
     """What was measured, where and how much, as a paragraph."""
     subject, machine, settings = results["subject"], results["machine"], results["settings"]
@@ -177,6 +194,11 @@ def provenance(results):
         f"float32: {float32}. "
         + (f"float64: {sampled[0]:,} inputs or more for each function. " if sampled else "")
         + f"Seed {settings['seed']}.\n"
+        + "".join(
+            f"{', '.join(more['libraries'])}: {more['settings']['fraction']} of all float32, "
+            f"{more['settings']['points']:,} random float64 and {more['settings']['rounds']} rounds of rows.\n"
+            for more in results.get("added", [])
+        )
     )
 
 

@@ -5,7 +5,7 @@ relative to it, then both into the totals of the slice; at the end the result is
 leaves its terms in ``out`` meanwhile, looks for the largest element of the whole slice first.
 
 Where the positions of a slice are contiguous and many, one slice is vectorised along itself; otherwise as
-many slices as fill two cache lines lie side by side, the lanes of a panel. Both add up in one order, which
+many slices as fill four cache lines lie side by side, the lanes of a panel. Both add up in one order, which
 the number of positions alone fixes: the four quarters of a block of 64 at once, block after block with the
 rounding errors kept, the sums of a quarter by halving, the chunks one after the other. Threads share
 out the slices or, where these are few and long, the segments of a slice.
@@ -19,21 +19,20 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from fastlogit.kernels.arithmetic cimport (
-    FUSED, enter, environment, exclusive_doubles, float32, float64, leave, muladd, muladd32, muladd64, point_1d, point_2d,
-    real, residual, residual64,
+    FUSED, enter, environment, exclusive_doubles, float32, float64, leave, muladd, point_1d, point_2d, real,
+    residual, residual64,
 )
 from fastlogit.kernels.axis cimport (
     LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, axis_kernels, reduction, slices, weighted_slices,
 )
 from fastlogit.kernels.formulas cimport (
-    HEADROOM, LN2, TWO_64, TWO_MINUS_64, TWO_MINUS_HEADROOM, add_exactly, exp_double, exp_parts, exp_range, exp_term,
-    log_positive,
+    HEADROOM, LN2, TWO_64, TWO_MINUS_64, TWO_MINUS_HEADROOM, add_exactly, exp_double, exp_parts,
+    exp_range, exp_term, log_positive,
 )
 from fastlogit.kernels.memory cimport LINE, end_streaming, prefetch, stream
 from fastlogit.kernels.panel cimport (
-    ACROSS, ALONG, GATHERED, LANES_32, LANES_64, MOST_LANES, arrangement, copy_run, gather,
-    lanes, lanes_of,
-    position_of, scatter,
+    ACROSS, ALONG, GATHERED, LANES_32, LANES_64, MOST_LANES, arrangement, copy_run, gather, lanes,
+    lanes_of, position_of, scatter,
 )
 from fastlogit.kernels.strided cimport size, walk
 
@@ -162,26 +161,31 @@ cdef inline void keep_larger(real *found, Py_ssize_t width) noexcept nogil:
 
 
 cdef real largest_along(const real[::1] x) noexcept nogil:
-    """NaN is passed over here; it comes back through the sum."""
-    cdef real found[64]
+    """NaN is passed over here; it comes back through the sum.
+
+    Four blocks are compared among themselves before they meet ``found``, which would be waited for.
+    """
+    cdef real found[BLOCK]
     cdef real first, second
     cdef Py_ssize_t block, i, j
-    for j in range(64):
+    for j in range(BLOCK):
         found[j] = -INFINITY
-    for block in range(x.shape[0] // 256):
-        i = block * 256
-        for j in range(64):
-            first = x[i + j] if x[i + j] > x[i + j + 64] else x[i + j + 64]
-            second = x[i + j + 128] if x[i + j + 128] > x[i + j + 192] else x[i + j + 192]
+    for block in range(x.shape[0] // (4 * BLOCK)):
+        i = block * 4 * BLOCK
+        for j in range(BLOCK):
+            first = x[i + j] if x[i + j] > x[i + j + BLOCK] else x[i + j + BLOCK]
+            second = x[i + j + 2 * BLOCK]
+            second = second if second > x[i + j + 3 * BLOCK] else x[i + j + 3 * BLOCK]
             first = first if first > second else second
             found[j] = first if first > found[j] else found[j]
-    for block in range(x.shape[0] // 256 * 4, x.shape[0] // 64):
-        for j in range(64):
-            found[j] = x[block * 64 + j] if x[block * 64 + j] > found[j] else found[j]
-    i = x.shape[0] - 64
+    for block in range(x.shape[0] // (4 * BLOCK) * 4, x.shape[0] // BLOCK):
+        i = block * BLOCK
+        for j in range(BLOCK):
+            found[j] = x[i + j] if x[i + j] > found[j] else found[j]
+    i = x.shape[0] - BLOCK
     if i >= 0:
-        # Some of the last 64 for the second time, which does no harm.
-        for j in range(64):
+        # Some of the last block for the second time, which does no harm.
+        for j in range(BLOCK):
             found[j] = x[i + j] if x[i + j] > found[j] else found[j]
     else:
         for j in range(x.shape[0]):
@@ -338,6 +342,7 @@ cdef inline void add_across(
         total_ties[j] += positions - others[j]
 
 
+# ---- results ---------------------------------------------------------------------------------------
 
 
 cdef inline real share(
@@ -347,16 +352,15 @@ cdef inline real share(
 
     Without fused multiply-add the product is rounded before it becomes subnormal, not twice afterwards.
     """
-    cdef real value, headroom, undo
+    cdef real value, lift
     if FUSED:
         value = muladd[real](term, normaliser, term * rest)
     else:
-        headroom = <real> (TWO_90 if real is float32 else TWO_120)
-        undo = 1 / headroom
-        normaliser = normaliser * headroom
+        lift = <real> (TWO_90 if real is float32 else TWO_120)
+        normaliser = normaliser * lift
         value = term * normaliser
-        value = value + (term * (rest * headroom) - residual[real](term, normaliser, value))
-        value = value * undo
+        value = value + (term * (rest * lift) - residual[real](term, normaliser, value))
+        value = value * (1 / lift)
     return greatest if term >= largest_term else value
 
 
@@ -407,11 +411,11 @@ cdef void write_across(
 
 
 cdef inline char *terms_of(
-    const lanes *group, const workspace *space, Py_ssize_t lane, Py_ssize_t size
+    const lanes *group, const workspace *space, Py_ssize_t lane, Py_ssize_t lane_bytes
 ) noexcept nogil:
     """Where softmax keeps the terms of a lane ALONG: in the cache, if there is room."""
-    if size <= SCRATCH:
-        return space.panel + lane * size
+    if lane_bytes <= SCRATCH:
+        return space.panel + lane * lane_bytes
     return group.out + lane * group.out_stride
 
 
@@ -485,6 +489,7 @@ cdef void add_terms(
     for j in range(group.count if group.arranged == ALONG else width):
         largest[j] = <real> found.largest[j]
         exp_range[real](largest[j], &shift[j], &scale[j], &lowest[j])
+    # ``keep`` is spelled out, True or False, because the loops are compiled for each.
     if group.arranged == ALONG:
         for j in range(group.count):
             point_1d(row, group.x + j * group.x_stride + start * itemsize, stop - start, itemsize)
@@ -564,9 +569,7 @@ cdef void add_terms(
         for j in range(width):
             found.high[j] = space.high[j]
             found.low[j] = 0 if real is float32 else space.low[j]
-    relate[real](
-        shift, scale, group.count if group.arranged == ALONG else width, found
-    )
+    relate[real](shift, scale, group.count if group.arranged == ALONG else width, found)
     for j in range(group.count):
         infinite += fabs(found.largest[j]) == INFINITY
     for j in range(group.count if infinite else 0):
