@@ -1141,3 +1141,55 @@ def test_data_array_keeps_its_dims(call, dtype, axis):
     np.testing.assert_array_equal(result.coords["row"], x.coords["row"])
     same_bits(result.to_numpy(), call(SCORES.astype(dtype), axis=axis))
     xarray.testing.assert_identical(x, before)
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize("axis", [None, 0, -1, (0, 2)])
+def test_dask_array_stays_lazy(dtype, axis):
+    dask_array = pytest.importorskip("dask.array", reason="dask is not installed")
+    x = np.random.default_rng(3).normal(0, 3, (6, 5, 8)).astype(dtype)
+    lazy = dask_array.from_array(x, chunks=(4, 2, 3))
+    for call in CALLS:
+        result = call(lazy, axis=axis)
+        assert isinstance(result, dask_array.Array)
+        assert result.dtype == dtype
+        same_bits(result.compute(), call(x, axis=axis))
+    kept = logsumexp(lazy, axis=axis, keepdims=True)
+    assert kept.shape == logsumexp(x, axis=axis, keepdims=True).shape
+    same_bits(kept.compute(), logsumexp(x, axis=axis, keepdims=True))
+
+
+def test_dask_array_of_integers_has_the_dtype_of_the_result():
+    dask_array = pytest.importorskip("dask.array", reason="dask is not installed")
+    lazy = dask_array.from_array(np.arange(12).reshape(3, 4), chunks=2)
+    assert softmax(lazy, axis=1).dtype == np.float64
+    same_bits(softmax(lazy, axis=1).compute(), softmax(np.arange(12).reshape(3, 4), axis=1))
+
+
+@NORMALISING
+@EVERY_DTYPE
+def test_polars_series_keeps_its_name(call, dtype):
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    x = np.array([1.0, -2.0, 0.5], dtype)
+    result = call(polars.Series("score", x))
+    assert isinstance(result, polars.Series)
+    assert result.name == "score"
+    same_bits(result.to_numpy(), call(x))
+
+
+@NORMALISING
+@EVERY_DTYPE
+def test_masked_elements_do_not_count_and_stay_masked(call, dtype):
+    values = np.array([[1.0, 7.0, 3.0], [0.5, nan, 2.0]], dtype)
+    x = np.ma.MaskedArray(values, [[0, 1, 0], [0, 1, 0]])
+    result = call(x, axis=1)
+    assert isinstance(result, np.ma.MaskedArray)
+    np.testing.assert_array_equal(result.mask, x.mask)
+    same_bits(result.data[:, ::2], call(values[:, ::2].copy(), axis=1))
+    integers = np.ma.MaskedArray([1, 9, 3], [0, 1, 0])
+    same_bits(softmax(integers).compressed(), softmax(np.array([1.0, 3.0])))
+
+
+def test_masked_elements_do_not_count_in_a_sum():
+    x = np.ma.MaskedArray([[1.0, 7.0, 3.0], [0.5, nan, 2.0]], [[0, 1, 0], [0, 1, 0]])
+    same_bits(logsumexp(x, axis=1), logsumexp(x.data[:, ::2].copy(), axis=1))

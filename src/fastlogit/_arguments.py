@@ -66,18 +66,3 @@ def working_dtype(dtype: np.dtype[Any]) -> np.dtype[Any] | None:
         if dtype.itemsize < 8:
             return np.dtype(np.float32)
     return np.dtype(np.float64)
-
-
-def wrapped_like(original: object, result: Any) -> Any:
-    """`result` with the labels of `original`, if that is a pandas or xarray object."""
-    if isinstance(original, np.ndarray) or not overrides(original):
-        return result
-    if any(base.__module__.partition(".")[0] == "pandas" for base in type(original).__mro__):
-        pandas: Any = original
-        if result.ndim == 2:
-            return type(pandas)(result, index=pandas.index, columns=pandas.columns)
-        if hasattr(pandas, "index"):
-            return type(pandas)(result, index=pandas.index, name=pandas.name)
-        return type(pandas)(result, name=pandas.name)
-    wrap = getattr(original, "__array_wrap__", None)
-    return result if wrap is None else wrap(result)

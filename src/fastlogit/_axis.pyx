@@ -6,7 +6,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from fastlogit import _isa
-from fastlogit._arguments import check_out, check_real, working_dtype, wrapped_like
+from fastlogit._arguments import check_out, check_real, working_dtype
+from fastlogit._containers import is_lazy, lazily, without_masked, wrapped_like
 
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -148,7 +149,9 @@ cdef object normalise(str name, reduction which, object argument, object axis, o
     cdef object x = argument, dtype = None
     cdef bint plain = is_plain(x)
     if not plain:
-        x = np.asarray(argument)
+        if out is None and is_lazy(argument):
+            return lazily(softmax if which == SOFTMAX else log_softmax, argument, axis)
+        x = np.asarray(without_masked(argument))
         check_real(name, x.dtype)
         dtype = working_dtype(x.dtype)
     mark_axes(axis, cnp.PyArray_NDIM(x), is_reduced)
@@ -394,7 +397,9 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     cdef int i
     if b is None and not return_sign and out is None and is_plain(x):
         return reduced_plain(x, axis, keepdims)
-    x = np.asarray(a)
+    if b is None and not return_sign and out is None and is_lazy(a):
+        return lazily(logsumexp, a, axis, keepdims)
+    x = np.asarray(without_masked(a))
     check_real("logsumexp", x.dtype)
     dtype = working_dtype(x.dtype)
     if b is not None:

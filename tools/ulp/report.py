@@ -196,7 +196,8 @@ def provenance(results):
         + f"Seed {settings['seed']}.\n"
         + "".join(
             f"{', '.join(more['libraries'])}: {more['settings']['fraction']} of all float32, "
-            f"{more['settings']['points']:,} random float64 and {more['settings']['rounds']} rounds of rows.\n"
+            f"{more['settings']['points']:,} random float64 and {more['settings']['rounds']} rounds of "
+            "rows.\n"
             for more in results.get("added", [])
         )
     )

@@ -1,0 +1,61 @@
+"""Containers beside the ndarray, for the functions of slices. The others get them through the ufuncs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from fastlogit._arguments import overrides
+
+
+def library_of(value: object) -> str:
+    return type(value).__module__.partition(".")[0]
+
+
+def is_lazy(value: object) -> bool:
+    """Whether this is a dask array."""
+    return library_of(value) == "dask" and hasattr(value, "map_blocks")
+
+
+def lazily(
+    function: Callable[..., Any], x: Any, axis: int | tuple[int, ...] | None, keepdims: bool | None = None
+) -> Any:
+    """The function of a dask array, chunk by chunk, once every slice is in one chunk.
+
+    `keepdims` is for functions that make one number of a slice.
+    """
+    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
+    x = x.rechunk(dict.fromkeys(axes, -1))
+    options = {} if keepdims is None else {"keepdims": True}
+    dtype = function(np.ones((1,) * x.ndim, x.dtype), axis=axes, **options).dtype
+    chunks = tuple((1,) if i in axes and options else chunk for i, chunk in enumerate(x.chunks))
+    result = x.map_blocks(function, axis=axes, dtype=dtype, chunks=chunks, **options)
+    return result.squeeze(axis=axes) if keepdims is False else result
+
+
+def without_masked(x: Any) -> Any:
+    """The array itself, or a masked one with -inf for what is masked: it does not count."""
+    if not isinstance(x, np.ma.MaskedArray):
+        return x
+    return (x if x.dtype.kind == "f" else x.astype(np.float64)).filled(-np.inf)
+
+
+def wrapped_like(original: object, result: Any) -> Any:
+    """`result` with the labels of `original`, if it has any: pandas, xarray, polars, masked arrays."""
+    if isinstance(original, np.ma.MaskedArray):
+        return np.ma.MaskedArray(result, original.mask)
+    if isinstance(original, np.ndarray) or not overrides(original):
+        return result
+    if library_of(original) == "polars":
+        series: Any = original
+        return type(series)(series.name, result)
+    if any(base.__module__.partition(".")[0] == "pandas" for base in type(original).__mro__):
+        pandas: Any = original
+        if result.ndim == 2:
+            return type(pandas)(result, index=pandas.index, columns=pandas.columns)
+        if hasattr(pandas, "index"):
+            return type(pandas)(result, index=pandas.index, name=pandas.name)
+        return type(pandas)(result, name=pandas.name)
+    wrap = getattr(original, "__array_wrap__", None)
+    return result if wrap is None else wrap(result)
