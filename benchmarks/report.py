@@ -171,7 +171,10 @@ def readme_table(results, libraries):
         body.append(
             [
                 *(case.name, layout.name if case.of_slices else "", dtype, f"{ours:.2f}"),
-                *(f"{times[peer.name]:.2f} ({times[peer.name] / ours:.1f}×)" for peer in peers),
+                *(
+                    f"{times[peer.name]:.2f} ({times[peer.name] / ours:.1f}×)" if peer.name in times else "–"
+                    for peer in peers
+                ),
                 f"{times['floor']:.2f}",
             ]
         )
