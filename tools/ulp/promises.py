@@ -29,7 +29,7 @@ def _too_large(results):
 
 
 def _out_of_order(results):
-    """Only float32 promises order. A float64 error above 1/2 ulp may exchange two results that are neighbours."""
+    """Only float32 promises order: in float64 two results next to each other may change places."""
     for function, dtype, library, errors in _fastlogit(results):
         if dtype == "float32" and errors["unordered"]:
             yield f"{function} {dtype}, {library}: {errors['unordered']} neighbours in the wrong order"
