@@ -38,7 +38,9 @@ def without_masked(x: Any) -> Any:
     """The array itself, or a masked one with -inf for what is masked: it does not count."""
     if not isinstance(x, np.ma.MaskedArray):
         return x
-    return (x if x.dtype.kind == "f" else x.astype(np.float64)).filled(-np.inf)
+    if x.dtype.kind != "f":
+        x = np.ma.MaskedArray(x, dtype=np.float64)
+    return x.filled(-np.inf)
 
 
 def wrapped_like(original: object, result: Any) -> Any:
