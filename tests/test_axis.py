@@ -1159,6 +1159,22 @@ def test_dask_array_stays_lazy(dtype, axis):
     same_bits(kept.compute(), logsumexp(x, axis=axis, keepdims=True))
 
 
+@NORMALISING
+@EVERY_DTYPE
+def test_mapped_file_in_place_asks_for_no_memory(call, dtype, tmp_path):
+    x = np.memmap(tmp_path / "scores", dtype, "w+", shape=(1000, 100))
+    x[...] = np.random.default_rng(2).normal(0, 3, x.shape)
+    expected = call(np.array(x), axis=1)
+    tracemalloc.start()
+    try:
+        assert call(x, axis=1, out=x) is x
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    same_bits(x, expected)
+    assert peak < x.nbytes / 10
+
+
 def test_dask_array_of_integers_has_the_dtype_of_the_result():
     dask_array = pytest.importorskip("dask.array", reason="dask is not installed")
     lazy = dask_array.from_array(np.arange(12).reshape(3, 4), chunks=2)

@@ -147,20 +147,27 @@ cdef object normalise(str name, reduction which, object argument, object axis, o
     """softmax and log_softmax: a result of the shape of the argument."""
     cdef bint is_reduced[MAX_AXES]
     cdef object x = argument, dtype = None
-    cdef bint plain = is_plain(x)
-    if not plain:
+    cdef bint native
+    if type(x) is not cnp.ndarray:
         if out is None and is_lazy(argument):
             return lazily(softmax if which == SOFTMAX else log_softmax, argument, axis)
         x = np.asarray(without_masked(argument))
+    native = is_native_float(x)
+    if not native:
         check_real(name, x.dtype)
         dtype = working_dtype(x.dtype)
     mark_axes(axis, cnp.PyArray_NDIM(x), is_reduced)
-    if plain and is_plain(out) and can_take_result_of(out, x) and elements_are_apart(out):
+    if (
+        native
+        and isinstance(out, cnp.ndarray)
+        and can_take_result_of(out, x)
+        and elements_are_apart(out)
+    ):
         transform(which, x, out, is_reduced)
         return out
     if out is not None:
         check_out(name, out, x.shape, exact=True)
-    if plain:
+    if native:
         result = new_like(x)
         transform(which, x, result, is_reduced)
     elif dtype is None:
