@@ -828,8 +828,8 @@ def test_weighted_slices_have_the_same_bits_alone_and_in_any_array(n, dtype, res
             np.testing.assert_array_equal(bits(np.array(got)), bits(alone))
 
 
-# A slice is summed in chunks of 4096, each relative to its own largest element; terms of softmax that do not
-# fit 32 KiB stand in the result meanwhile.
+# A slice is summed in chunks of 4096, each scaled by an element of its own; terms of softmax that do not fit
+# 32 KiB stand in the result meanwhile.
 LONG = 2 * 4096 + 37
 
 
@@ -916,6 +916,69 @@ def test_results_that_no_cache_keeps_have_the_same_bits(call, dtype, shape, axis
     same_bits(call(in_place, axis=axis, out=in_place), out)
     assert not memory[:offset].any()
     assert not memory[offset + x.size :].any()
+
+
+# Exponentials are scaled by the largest of the first 64 elements, and the largest of all is added with the
+# others and taken off again; where that is not good enough, a slice is added once more.
+SIZES_OF_KINDS = [64, 65, 130, 1000, 4096, 4160, 9000, 20_000]
+
+
+def kinds_of_slices(n, dtype):
+    """By name: with the first elements near the largest or not, and others that weigh much or little."""
+    rng = np.random.default_rng(n)
+    position = np.arange(n)
+    rest = rng.normal(0, 2, n)
+    range_of_terms = 150 if dtype == np.float32 else 800
+    kinds = {
+        "ordinary": rest,
+        "7 above the first 64": np.where(position == n - 1, rest[:64].max() + 7, rest - 1),
+        "a little more than 7 above": np.where(position == n - 1, rest[:64].max() + 7.001, rest - 1),
+        "far above": np.where(position == n - 1, 300.0, rest),
+        "rising out of range": position * (4.0 * range_of_terms / n) - 2 * range_of_terms,
+        "falling out of range": 2 * range_of_terms - position * (4.0 * range_of_terms / n),
+        "first 64 out of range": np.where(position < 64, -3.0 * range_of_terms, rest),
+        "first 64 are -inf": np.where(position < 64, -inf, rest),
+        "shifted": rest + 4096 * 4,
+        "shifted down": rest - 4096 * 4,
+        "shifted, but not the first 64": np.where(position < 64, 0.0, rest + 4 * range_of_terms),
+        "all equal": np.full(n, -3.25),
+        "all equal and shifted": np.full(n, 1e4),
+        "half of them tied": np.where(position % 2 == 0, 2.0, -40.0),
+        "nothing but the largest": np.where(position == n // 2, 0.0, -inf),
+    }
+    for weight in (-8, -11, -13, -16, -25, -40, -70, -100):
+        kinds[f"others weigh exp({weight})"] = np.where(position == n // 3, 1.5, 1.5 + weight + 0.01 * rest)
+    return {name: x.astype(dtype) for name, x in kinds.items()}
+
+
+@pytest.mark.skipif(not longdouble_is_wider, reason=longdouble_reason)
+@EVERY_DTYPE
+@pytest.mark.parametrize("n", SIZES_OF_KINDS)
+def test_every_kind_of_slice_is_within_the_bound(n, dtype):
+    for name, x in kinds_of_slices(n, dtype).items():
+        for call, exact in ((softmax, exact_softmax), (log_softmax, exact_log_softmax)):
+            assert ulp_error(call(x), exact(x)).max() <= AXIS_BOUND_ULP, (name, call.__name__)
+        exact, largest = exact_logsumexp(x)
+        assert logsumexp_error(logsumexp(x, keepdims=True), exact, largest) <= AXIS_BOUND_ULP, name
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize("n", SIZES_OF_KINDS)
+def test_kinds_of_slices_side_by_side_have_the_bits_of_one_alone(n, dtype, restored_threads):
+    rows = np.stack(list(kinds_of_slices(n, dtype).values()))
+    rows = np.concatenate([rows, rows[::-1], rows[::3]])
+    fastlogit.set_num_threads(1)
+    alone = {call: np.stack([np.asarray(call(row)) for row in rows]) for call in CALLS}
+    for threads in (1, 2, 3):
+        fastlogit.set_num_threads(threads)
+        for x in (rows, np.asfortranarray(rows), np.repeat(rows, 2, axis=1)[:, ::2]):
+            for call in CALLS:
+                same_bits(call(x, axis=1), alone[call])
+                if call is not logsumexp:
+                    in_place = x.copy(order="K")
+                    same_bits(call(in_place, axis=1, out=in_place), alone[call])
+                    strided = np.empty((len(rows), 3 * n), dtype)[:, ::3]
+                    same_bits(call(x, axis=1, out=strided), alone[call])
 
 
 @EVERY_FUNCTION

@@ -59,7 +59,9 @@ LOOPS = [
     Loop("axis", "write_across", "share[real]"),
     Loop("axis", "write_across", "out_row[j] = (row[j] - largest[j]) - normaliser[j]"),
     Loop("axis", "relate", "exp_double"),
-    Loop("axis", "finish", "reciprocal(high[j], low[j], &tail) + tail"),
+    Loop("axis", "finish", "reciprocal(high[j], low[j], &found.rest[j])"),
+    Loop("axis", "take_off_largest", "normalise(&found.high[j], &found.low[j])", dtypes=("float64",)),
+    Loop("axis", "take_off_largest", "found.high[j] -= term", dtypes=("float32",)),
     Loop("axis", "finish", "log_positive[real](NULL, high[j], low[j], 0)"),
 ]
 

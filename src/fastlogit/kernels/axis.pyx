@@ -1,8 +1,11 @@
 """softmax, log_softmax and logsumexp of the slices of a strided array, which may be written in place.
 
-A slice is taken in chunks: the largest element of a chunk, then the sum of the exponentials of the others
-relative to it, then both into the totals of the slice; at the end the result is written. softmax, which
-leaves its terms in ``out`` meanwhile, looks for the largest element of the whole slice first.
+A slice is read in chunks. The largest of the first elements of a chunk tells how to scale exponentials; then
+all are added, and the largest of all is found on the way and its term taken off again, since the others count
+for themselves: log_softmax of [40, 0] is -exp(-40) in its first element. What is wrong after that, because the
+scale was far off or the others are too small beside the largest to have all their digits, is added once more,
+without the largest. The sums of the chunks are put together, and the result is written. softmax leaves
+its terms in ``out`` meanwhile, all of a slice to one scale.
 
 Where the positions of a slice are contiguous and many, one slice is vectorised along itself; otherwise as
 many slices as fill four cache lines lie side by side, the lanes of a panel. Both add up in one order, which
@@ -40,9 +43,11 @@ from fastlogit.kernels.strided cimport size, walk
 cdef enum:
     BLOCK = 64  # positions whose quarters are added first
     QUARTER = 16
-    CHUNK = 4096  # positions that stay in the second-level cache between finding and adding
+    CHUNK = 4096  # positions whose sum is scaled by one element
     SHORTEST_ALONG = 64  # positions from which a contiguous slice is vectorised along itself
     SCRATCH = 32768  # bytes of a gathered block, or of slices whose sums are finished together
+    MOST_ABOVE = 7  # of the largest element above the one that the terms are scaled by
+    STREAMED_GROUP = 8192  # bytes of slices whose results are streamed together: that much waits in line
     STREAMED = 256  # elements that are computed before they are streamed
     SMALLEST_STREAMED = 1 << 23  # bytes of a result that no cache keeps
     SHORTEST_SEGMENT = 16384
@@ -51,18 +56,38 @@ cdef enum:
 
 cdef extern from *:
     """
-    #define TWO_90 0x1p90
     #define TWO_120 0x1p120
+    /* Sums in float64 begin with this. The largest term is less than 2^132, and 256 of a chunk meet in one
+       sum: so none changes the exponent. */
+    #define OFFSET 0x1.8p141
+    #define TWO_MINUS_18 0x1p-18
     """
-    const double TWO_90, TWO_120
+    const double TWO_120, OFFSET, TWO_MINUS_18
+
+
+cdef enum way:
+    # of adding terms
+    TOGETHER  # the largest with the others, to be taken off when it is known
+    APART  # without the largest, which is known, where the others count for themselves however small
+    KEPT  # together, and the terms are kept
+    KEPT_SHIFTED  # also where `exp_range` shifts
 
 
 cdef struct sums:
-    # Of some positions of each lane: exp(largest) * (ties + 2^-HEADROOM * (high + low)).
+    # Of some positions of each lane: exp(largest) * (ties + 2^-HEADROOM * (high + low)), or for softmax
+    # high + low, as `exp_term` scales.
+    double reference[MOST_LANES]  # what `exp_range` goes by
     double largest[MOST_LANES]
     double ties[MOST_LANES]  # elements equal to the largest, which the sum leaves out
     double high[MOST_LANES]
     double low[MOST_LANES]
+
+
+cdef struct scaling:
+    # What `exp_range` chose for each lane.
+    double shift[MOST_LANES]
+    double scale[MOST_LANES]
+    double lowest[MOST_LANES]
 
 
 cdef struct answers:
@@ -99,38 +124,63 @@ cdef inline void add_by_size(double *high, double *low, double term) noexcept no
     low[0] += smaller - (high[0] - larger)
 
 
+cdef inline void add_ordered(double *high, double *low, double term) noexcept nogil:
+    """`add_exactly` where abs(term) <= abs(high)."""
+    cdef double total = high[0] + term
+    low[0] += term - (total - high[0])
+    high[0] = total
+
+
+cdef inline bint keeps(way how) noexcept nogil:
+    return how == KEPT or how == KEPT_SHIFTED
+
+
+cdef inline double offset_of(real *tag, way how) noexcept nogil:
+    """What a sum begins with, so that no term need be compared with it."""
+    return 0 if real is float32 or how == APART else OFFSET
+
+
 cdef inline void add_four(
-    real x0, real x1, real x2, real x3, bint careful, real shift, real scale, real lowest, real largest,
+    real x0, real x1, real x2, real x3, way how, real shift, real scale, real lowest, real *largest,
     double *high, double *low, real *others, real *term0, real *term1, real *term2, real *term3,
 ) noexcept nogil:
-    """Add four terms to a sum that leaves out those equal to the largest, and count the others.
+    """Add four terms to a sum and find the largest of the elements, or leave that out and count the others.
 
     float64 keeps the rounding errors; float32 adds in float64, where there are none to speak of.
     """
-    cdef real power, p, other0, other1, other2, other3
-    exp_term[real](x0, shift, scale, lowest, careful, &power, &p)
-    term0[0] = muladd[real](power, p, power)
-    exp_term[real](x1, shift, scale, lowest, careful, &power, &p)
-    term1[0] = muladd[real](power, p, power)
-    exp_term[real](x2, shift, scale, lowest, careful, &power, &p)
-    term2[0] = muladd[real](power, p, power)
-    exp_term[real](x3, shift, scale, lowest, careful, &power, &p)
-    term3[0] = muladd[real](power, p, power)
-    others[0] = others[0] + 1 if x0 != largest else others[0]
-    others[0] = others[0] + 1 if x1 != largest else others[0]
-    others[0] = others[0] + 1 if x2 != largest else others[0]
-    others[0] = others[0] + 1 if x3 != largest else others[0]
-    other0 = term0[0] if x0 != largest else 0
-    other1 = term1[0] if x1 != largest else 0
-    other2 = term2[0] if x2 != largest else 0
-    other3 = term3[0] if x3 != largest else 0
+    cdef bint shifted = how == APART or how == KEPT_SHIFTED, careful = keeps(how)
+    cdef real first, second, other0, other1, other2, other3
+    term0[0] = exp_term[real](x0, shifted, shift, scale, lowest, careful)
+    term1[0] = exp_term[real](x1, shifted, shift, scale, lowest, careful)
+    term2[0] = exp_term[real](x2, shifted, shift, scale, lowest, careful)
+    term3[0] = exp_term[real](x3, shifted, shift, scale, lowest, careful)
+    other0, other1, other2, other3 = term0[0], term1[0], term2[0], term3[0]
+    if how == APART:
+        others[0] = others[0] + 1 if x0 != largest[0] else others[0]
+        others[0] = others[0] + 1 if x1 != largest[0] else others[0]
+        others[0] = others[0] + 1 if x2 != largest[0] else others[0]
+        others[0] = others[0] + 1 if x3 != largest[0] else others[0]
+        other0 = other0 if x0 != largest[0] else 0
+        other1 = other1 if x1 != largest[0] else 0
+        other2 = other2 if x2 != largest[0] else 0
+        other3 = other3 if x3 != largest[0] else 0
+    else:
+        first = x0 if x0 > x1 else x1
+        second = x2 if x2 > x3 else x3
+        first = first if first > second else second
+        largest[0] = first if first > largest[0] else largest[0]
     if real is float32:
         high[0] += (<double> other0 + <double> other1) + (<double> other2 + <double> other3)
-    else:
+    elif how == APART:
         add_by_size(high, low, other0)
         add_by_size(high, low, other1)
         add_by_size(high, low, other2)
         add_by_size(high, low, other3)
+    else:
+        add_ordered(high, low, other0)
+        add_ordered(high, low, other1)
+        add_ordered(high, low, other2)
+        add_ordered(high, low, other3)
 
 
 cdef inline void add_halves(real *tag, double *high, double *low, Py_ssize_t width) noexcept nogil:
@@ -200,19 +250,19 @@ cdef real largest_along(const real[::1] x) noexcept nogil:
 
 
 cdef inline void add_quarters(
-    const real[::1] x, Py_ssize_t start, Py_ssize_t quarter, bint keep, real shift, real scale, real lowest,
-    real largest, double *high, double *low, real *others, real *terms,
+    const real[::1] x, Py_ssize_t start, Py_ssize_t quarter, way how, real shift, real scale, real lowest,
+    real *largest, double *high, double *low, real *others, real *terms,
 ) noexcept nogil:
-    """Add the block that begins at ``start``; ``keep`` its terms."""
+    """Add the block that begins at ``start``, and keep its terms if that is the way."""
     cdef Py_ssize_t i
     cdef real term0, term1, term2, term3
     for i in range(quarter):
         add_four[real](
             x[start + i], x[start + i + quarter], x[start + i + 2 * quarter], x[start + i + 3 * quarter],
-            keep, shift, scale, lowest, largest,
+            how, shift, scale, lowest, &largest[i],
             &high[i], &low[i], &others[i], &term0, &term1, &term2, &term3,
         )
-        if keep:
+        if keeps(how):
             terms[i] = term0
             terms[i + quarter] = term1
             terms[i + 2 * quarter] = term2
@@ -220,27 +270,31 @@ cdef inline void add_quarters(
 
 
 cdef inline void add_along(
-    const real[::1] x, char *out, Py_ssize_t n, bint keep, real shift, real scale, real lowest, real largest,
-    double *total_high, double *total_low, double *total_ties, real[::1] rest, const char *next_x,
+    const real[::1] x, char *out, Py_ssize_t n, way how, const scaling *by, sums *found, Py_ssize_t lane,
+    real[::1] rest, const char *next_x,
 ) noexcept nogil:
-    """The sum over a chunk; ``keep`` puts the terms in ``out``.
+    """The sum over a chunk; the terms that are kept go to ``out``.
 
     While the arithmetic goes on, what is read next comes into the cache.
     """
     cdef double high[QUARTER]
     cdef double low[QUARTER]
+    cdef real largest[QUARTER]
     cdef real others[QUARTER]
     cdef real padded[BLOCK]
     cdef real terms[BLOCK]
+    cdef real shift = <real> by.shift[lane], scale = <real> by.scale[lane], lowest = <real> by.lowest[lane]
     cdef Py_ssize_t i, quarter = 0, whole = x.shape[0] // BLOCK * BLOCK, count = x.shape[0] - whole
     for i in range(QUARTER):
-        high[i] = low[i] = others[i] = 0
+        high[i] = offset_of[real](NULL, how)
+        low[i] = others[i] = 0
+        largest[i] = <real> found.largest[lane] if how == APART else -INFINITY
     for i in range(x.shape[0] // BLOCK):
         prefetch(next_x + i * BLOCK * sizeof(real), BLOCK * sizeof(real))
         add_quarters[real](
-            x, i * BLOCK, QUARTER, keep, shift, scale, lowest, largest, high, low, others, terms
+            x, i * BLOCK, QUARTER, how, shift, scale, lowest, largest, high, low, others, terms
         )
-        if keep:
+        if keeps(how):
             memcpy(out + i * BLOCK * sizeof(real), terms, BLOCK * sizeof(real))
     if count:
         quarter = quarter_of(n, count)
@@ -250,23 +304,33 @@ cdef inline void add_along(
         point_1d(rest, padded, 4 * quarter, sizeof(real))
         if quarter == QUARTER:
             add_quarters[real](
-                rest, 0, QUARTER, keep, shift, scale, lowest, largest, high, low, others, terms
+                rest, 0, QUARTER, how, shift, scale, lowest, largest, high, low, others, terms
             )
         else:
             add_quarters[real](
-                rest, 0, quarter, keep, shift, scale, lowest, largest, high, low, others, terms
+                rest, 0, quarter, how, shift, scale, lowest, largest, high, low, others, terms
             )
-        if keep:
+        if keeps(how):
             memcpy(out + whole * sizeof(real), terms, count * sizeof(real))
+    for i in range(QUARTER):
+        high[i] -= offset_of[real](NULL, how)
     add_halves[real](NULL, high, low, 8)
     add_halves[real](NULL, high, low, 4)
     add_halves[real](NULL, high, low, 2)
     add_halves[real](NULL, high, low, 1)
-    for i in range(8):
-        others[i] += others[i + 8]
-    total_high[0], total_low[0], total_ties[0] = high[0], low[0], whole + 4 * quarter
-    for i in range(8):
-        total_ties[0] -= others[i]
+    found.high[lane], found.low[lane] = high[0], low[0]
+    if how == APART:
+        for i in range(8):
+            others[i] += others[i + 8]
+        found.ties[lane] = whole + 4 * quarter
+        for i in range(8):
+            found.ties[lane] -= others[i]
+    else:
+        keep_larger[real](largest, 8)
+        keep_larger[real](largest, 4)
+        keep_larger[real](largest, 2)
+        keep_larger[real](largest, 1)
+        found.largest[lane] = largest[0]
 
 
 # ---- across slices ---------------------------------------------------------------------------------
@@ -287,12 +351,11 @@ cdef void largest_across(const real[:, ::1] panel, real *largest) noexcept nogil
 
 
 cdef inline void add_across(
-    real[:, ::1] panel, real[:, ::1] out, Py_ssize_t n, bint keep, const real *all_shift,
-    const real *all_scale, const real *all_lowest, const real *all_largest, exclusive_doubles high,
-    exclusive_doubles low, double *total_ties, const char *next_x, Py_ssize_t next_stride,
+    real[:, ::1] panel, real[:, ::1] out, Py_ssize_t n, way how, const scaling *by, sums *found,
+    exclusive_doubles high, exclusive_doubles low, const char *next_x, Py_ssize_t next_stride,
     Py_ssize_t next_bytes,
 ) noexcept nogil:
-    """Add the panel to the sums of each position of a quarter; ``keep`` the terms in ``out``."""
+    """Add the panel to the sums of each position of a quarter; the terms that are kept go to ``out``."""
     cdef real shift[MOST_LANES]
     cdef real scale[MOST_LANES]
     cdef real lowest[MOST_LANES]
@@ -305,11 +368,12 @@ cdef inline void add_across(
     cdef const real *row3
     cdef real terms[4 * MOST_LANES]
     cdef real term0, term1, term2, term3
+    cdef const char *ahead
     cdef Py_ssize_t block, i, j, start, count, quarter, positions = 0, width = lanes_of[real](NULL)
     # In memory of its own the compiler sees that no store into the panel can change them.
     for j in range(width):
-        shift[j], scale[j] = all_shift[j], all_scale[j]
-        lowest[j], largest[j] = all_lowest[j], all_largest[j]
+        shift[j], scale[j], lowest[j] = <real> by.shift[j], <real> by.scale[j], <real> by.lowest[j]
+        largest[j] = <real> found.largest[j]
         others[j] = 0
         absent[j] = -INFINITY
     for block in range((panel.shape[0] + BLOCK - 1) // BLOCK):
@@ -317,29 +381,35 @@ cdef inline void add_across(
         count = min(<Py_ssize_t> BLOCK, panel.shape[0] - start)
         quarter = QUARTER if count == BLOCK else quarter_of(n, count)
         positions += 4 * min(quarter, count)
+        ahead = next_x
+        if start + BLOCK < panel.shape[0]:
+            ahead = <const char *> &panel[start + BLOCK, 0]
         for i in range(min(quarter, count)):
             for j in range(4):
-                prefetch(next_x + (start + i + j * quarter) * next_stride, next_bytes)
+                prefetch(ahead + (i + j * quarter) * next_stride, next_bytes)
             row0 = &panel[start + i, 0]
             row1 = &panel[start + i + quarter, 0] if i + quarter < count else absent
             row2 = &panel[start + i + 2 * quarter, 0] if i + 2 * quarter < count else absent
             row3 = &panel[start + i + 3 * quarter, 0] if i + 3 * quarter < count else absent
             for j in range(width):
                 add_four[real](
-                    row0[j], row1[j], row2[j], row3[j], keep, shift[j], scale[j], lowest[j], largest[j],
+                    row0[j], row1[j], row2[j], row3[j], how, shift[j], scale[j], lowest[j], &largest[j],
                     &high[i * width + j], &low[i * width + j], &others[j], &term0, &term1, &term2, &term3,
                 )
-                if keep:
+                if keeps(how):
                     terms[j] = term0
                     terms[width + j] = term1
                     terms[2 * width + j] = term2
                     terms[3 * width + j] = term3
-            if keep:
+            if keeps(how):
                 for j in range(4):
                     if i + j * quarter < count:
                         memcpy(&out[start + i + j * quarter, 0], &terms[j * width], width * sizeof(real))
     for j in range(width):
-        total_ties[j] += positions - others[j]
+        if how == APART:
+            found.ties[j] += positions - others[j]
+        else:
+            found.largest[j] = largest[j]
 
 
 # ---- results ---------------------------------------------------------------------------------------
@@ -356,7 +426,7 @@ cdef inline real share(
     if FUSED:
         value = muladd[real](term, normaliser, term * rest)
     else:
-        lift = <real> (TWO_90 if real is float32 else TWO_120)
+        lift = <real> (TWO_64 if real is float32 else TWO_120)
         normaliser = normaliser * lift
         value = term * normaliser
         value = value + (term * (rest * lift) - residual[real](term, normaliser, value))
@@ -403,8 +473,6 @@ cdef void write_across(
                 out_row[j] = (row[j] - largest[j]) - normaliser[j]
         if streamed:
             stream(<char *> &out[i, 0], <char *> block, width * sizeof(real))
-    if streamed:
-        end_streaming()
 
 
 # ---- the positions of one group of lanes -----------------------------------------------------------
@@ -471,115 +539,233 @@ cdef bint has_nan(
     return False
 
 
-cdef void add_terms(
-    const walk *reduced, const lanes *group, Py_ssize_t start, Py_ssize_t stop, bint keep, sums *found,
-    char *next_x, workspace *space, real[::1] row, real[:, ::1] panel, real[:, ::1] out_panel,
-    real[:, :] array,
+cdef void add_lane(
+    const real[::1] x, char *out, Py_ssize_t n, way how, const scaling *by, sums *found, Py_ssize_t lane,
+    real[::1] rest, const char *next_x,
 ) noexcept nogil:
-    """The sums of positions start ... stop, for what ``found`` holds as the largest elements.
+    """`add_along`, whose loop is compiled for each way."""
+    if how == TOGETHER:
+        add_along[real](x, out, n, TOGETHER, by, found, lane, rest, next_x)
+    elif how == APART:
+        add_along[real](x, out, n, APART, by, found, lane, rest, next_x)
+    elif how == KEPT:
+        add_along[real](x, out, n, KEPT, by, found, lane, rest, next_x)
+    else:
+        add_along[real](x, out, n, KEPT_SHIFTED, by, found, lane, rest, next_x)
 
-    ``keep`` puts the terms in ``out``, or leaves them in the panel if that holds all positions.
-    """
-    cdef real largest[MOST_LANES]
-    cdef real shift[MOST_LANES]
-    cdef real scale[MOST_LANES]
-    cdef real lowest[MOST_LANES]
-    cdef Py_ssize_t itemsize = sizeof(real), width = lanes_of[real](NULL)
-    cdef Py_ssize_t n = size(reduced), first = start, infinite = 0, next_bytes, j, i, end, half
-    for j in range(group.count if group.arranged == ALONG else width):
-        largest[j] = <real> found.largest[j]
-        exp_range[real](largest[j], &shift[j], &scale[j], &lowest[j])
-    # ``keep`` is spelled out, True or False, because the loops are compiled for each.
+
+cdef void add_panel(
+    real[:, ::1] panel, real[:, ::1] out, Py_ssize_t n, way how, const scaling *by, sums *found,
+    workspace *space, const char *next_x, Py_ssize_t next_stride, Py_ssize_t next_bytes,
+) noexcept nogil:
+    """`add_across`, whose loop is compiled for each way."""
+    if how == TOGETHER:
+        add_across[real](
+            panel, out, n, TOGETHER, by, found, space.high, space.low, next_x, next_stride, next_bytes
+        )
+    elif how == APART:
+        add_across[real](
+            panel, out, n, APART, by, found, space.high, space.low, next_x, next_stride, next_bytes
+        )
+    elif how == KEPT:
+        add_across[real](
+            panel, out, n, KEPT, by, found, space.high, space.low, next_x, next_stride, next_bytes
+        )
+    else:
+        add_across[real](
+            panel, out, n, KEPT_SHIFTED, by, found, space.high, space.low, next_x, next_stride, next_bytes
+        )
+
+
+cdef void add_lanes(
+    const walk *reduced, const lanes *group, Py_ssize_t start, Py_ssize_t stop, way how,
+    const bint *passed_over, const scaling *by, sums *found, const char *next_x, workspace *space,
+    real[::1] row, real[:, ::1] panel, real[:, ::1] out_panel, real[:, :] array,
+) noexcept nogil:
+    """The sums of positions start ... stop of all lanes, but for those ALONG that are passed over."""
+    cdef Py_ssize_t itemsize = sizeof(real), width = lanes_of[real](NULL), n = size(reduced)
+    cdef Py_ssize_t half = QUARTER, next_bytes = 0, i, j, end
     if group.arranged == ALONG:
         for j in range(group.count):
-            point_1d(row, group.x + j * group.x_stride + start * itemsize, stop - start, itemsize)
-            if keep:
-                add_along[real](
-                    row, terms_of(group, space, j, n * itemsize) + start * itemsize, n, True,
-                    shift[j], scale[j], lowest[j], largest[j],
-                    &found.high[j], &found.low[j], &found.ties[j], row, next_x + j * group.x_stride,
+            if passed_over == NULL or not passed_over[j]:
+                point_1d(row, group.x + j * group.x_stride + start * itemsize, stop - start, itemsize)
+                add_lane[real](
+                    row, terms_of(group, space, j, n * itemsize) + start * itemsize, n, how, by, found, j,
+                    row, next_x + j * group.x_stride,
                 )
-            else:
-                add_along[real](
-                    row, NULL, n, False, shift[j], scale[j], lowest[j], largest[j],
-                    &found.high[j], &found.low[j], &found.ties[j], row, next_x + j * group.x_stride,
-                )
+        return
+    if stop - start < BLOCK:
+        end = min(quarter_of(n, stop - start), stop - start)
+        while half >= 2 * end:
+            half //= 2
+    for i in range(half):
+        for j in range(width):
+            space.high[i * width + j] = offset_of[real](NULL, how)
+            if real is float64:
+                space.low[i * width + j] = 0
+    for j in range(width):
+        if how == APART:
+            found.ties[j] = 0
+        else:
+            found.largest[j] = -INFINITY
+    if group.arranged == ACROSS:
+        point_2d(
+            panel, group.x + start * reduced.x_strides[0], stop - start, width,
+            reduced.x_strides[0], itemsize,
+        )
+        point_2d(
+            out_panel, group.out + start * reduced.out_strides[0], stop - start, width,
+            reduced.out_strides[0], itemsize,
+        )
+        add_panel[real](
+            panel, out_panel, n, how, by, found, space, next_x, reduced.x_strides[0], width * itemsize
+        )
     else:
-        half = QUARTER
-        if stop - start < BLOCK:
-            end = min(quarter_of(n, stop - start), stop - start)
-            while half >= 2 * end:
-                half //= 2
+        if n <= BLOCK and group.x_stride == n * itemsize:
+            next_bytes = group.count * n * itemsize // (4 * quarter_of(n, n))
+        while start < stop:
+            end = min(start + BLOCK, stop)
+            fetch[real](reduced, group, True, start, end, space, array)
+            point_2d(panel, space.panel, end - start, width, width * itemsize, itemsize)
+            add_panel[real](panel, panel, n, how, by, found, space, next_x, next_bytes, next_bytes)
+            if keeps(how) and n > BLOCK:
+                scatter[real](reduced, group, start, end, space.panel, array, array)
+                space.gathered = -1
+            start = end
+    if real is float64:
         for i in range(half):
             for j in range(width):
-                space.high[i * width + j] = 0
-                if real is float64:
-                    space.low[i * width + j] = 0
-        for j in range(width):
-            found.ties[j] = 0
-        if group.arranged == ACROSS:
-            point_2d(
-                panel, group.x + start * reduced.x_strides[0], stop - start, width,
-                reduced.x_strides[0], itemsize,
-            )
-            point_2d(
-                out_panel, group.out + start * reduced.out_strides[0], stop - start, width,
-                reduced.out_strides[0], itemsize,
-            )
-            if keep:
-                add_across[real](
-                    panel, out_panel, n, True, shift, scale, lowest, largest, space.high, space.low,
-                    found.ties, next_x, reduced.x_strides[0], width * itemsize,
-                )
-            else:
-                add_across[real](
-                    panel, panel, n, False, shift, scale, lowest, largest, space.high, space.low,
-                    found.ties, next_x, reduced.x_strides[0], width * itemsize,
-                )
+                space.high[i * width + j] -= offset_of[real](NULL, how)
+    if half > 8:
+        add_halves[real](NULL, space.high, space.low, 8 * width)
+    if half > 4:
+        add_halves[real](NULL, space.high, space.low, 4 * width)
+    if half > 2:
+        add_halves[real](NULL, space.high, space.low, 2 * width)
+    if half > 1:
+        add_halves[real](NULL, space.high, space.low, width)
+    for j in range(width):
+        found.high[j] = space.high[j]
+        found.low[j] = 0 if real is float32 else space.low[j]
+
+
+cdef void set_scaling(real *tag, const sums *found, Py_ssize_t width, scaling *by) noexcept nogil:
+    cdef real shift, scale, lowest
+    cdef Py_ssize_t j
+    for j in range(width):
+        exp_range[real](<real> found.reference[j], &shift, &scale, &lowest)
+        by.shift[j], by.scale[j], by.lowest[j] = shift, scale, lowest
+
+
+cdef void take_off_largest(
+    real *tag, const scaling *by, Py_ssize_t width, sums *found, bint *settled
+) noexcept nogil:
+    """Leave the largest element out of the sum of all, if what remains has all its digits then.
+
+    These are the elements within the range of the reference, if all of them together weigh enough
+    beside the largest; a sum that is NaN stays unsettled.
+    """
+    cdef double enough[MOST_LANES]
+    cdef double term
+    cdef Py_ssize_t j
+    for j in range(width):
+        term = exp_term[real](
+            <real> found.largest[j], False, 0, <real> by.scale[j], <real> by.lowest[j], False
+        )
+        found.ties[j] = 1
+        if real is float32:
+            found.high[j] -= term
         else:
-            next_bytes = 0
-            if n <= BLOCK and group.x_stride == n * itemsize:
-                next_bytes = group.count * n * itemsize // (4 * quarter_of(n, n))
-            while start < stop:
-                end = min(start + BLOCK, stop)
-                fetch[real](reduced, group, True, start, end, space, array)
-                point_2d(panel, space.panel, end - start, width, width * itemsize, itemsize)
-                if keep:
-                    add_across[real](
-                        panel, panel, n, True, shift, scale, lowest, largest, space.high, space.low,
-                        found.ties, next_x, next_bytes, next_bytes,
-                    )
-                else:
-                    add_across[real](
-                        panel, panel, n, False, shift, scale, lowest, largest, space.high, space.low,
-                        found.ties, next_x, next_bytes, next_bytes,
-                    )
-                if keep and n > BLOCK:
-                    scatter[real](reduced, group, start, end, space.panel, array, array)
-                    space.gathered = -1
-                start = end
-        if half > 8:
-            add_halves[real](NULL, space.high, space.low, 8 * width)
-        if half > 4:
-            add_halves[real](NULL, space.high, space.low, 4 * width)
-        if half > 2:
-            add_halves[real](NULL, space.high, space.low, 2 * width)
-        if half > 1:
-            add_halves[real](NULL, space.high, space.low, width)
-        for j in range(width):
-            found.high[j] = space.high[j]
-            found.low[j] = 0 if real is float32 else space.low[j]
-    relate[real](shift, scale, group.count if group.arranged == ALONG else width, found)
+            add_exactly(&found.high[j], &found.low[j], -term)
+            normalise(&found.high[j], &found.low[j])
+        enough[j] = found.high[j] - TWO_MINUS_18 * term
+    for j in range(width):
+        settled[j] = (
+            enough[j] >= 0 and by.shift[j] == 0 and found.largest[j] - found.reference[j] <= MOST_ABOVE
+        )
+
+
+cdef void add_terms(
+    const walk *reduced, const lanes *group, Py_ssize_t start, Py_ssize_t stop, sums *found,
+    const char *next_x, workspace *space, real[::1] row, real[:, ::1] panel, real[:, :] array,
+) noexcept nogil:
+    """The sums of positions start ... stop, and their largest elements."""
+    cdef sums anew
+    cdef scaling by, by_anew
+    cdef bint settled[MOST_LANES]
+    cdef int unsettled = 0
+    cdef Py_ssize_t width = group.count if group.arranged == ALONG else lanes_of[real](NULL), infinite = 0, j
+    find_largest[real](
+        reduced, group, start, min(start + BLOCK, stop), found.reference, space, row, panel, array
+    )
+    set_scaling[real](NULL, found, width, &by)
+    add_lanes[real](
+        reduced, group, start, stop, TOGETHER, NULL, &by, found, next_x, space, row, panel, panel, array
+    )
+    take_off_largest[real](NULL, &by, width, found, settled)
     for j in range(group.count):
-        infinite += fabs(found.largest[j]) == INFINITY
+        unsettled += not settled[j]
+    if unsettled:
+        find_largest[real](reduced, group, start, stop, anew.largest, space, row, panel, array)
+        memcpy(anew.reference, anew.largest, sizeof(anew.largest))
+        set_scaling[real](NULL, &anew, width, &by_anew)
+        add_lanes[real](
+            reduced, group, start, stop, APART, settled, &by_anew, &anew, next_x, space,
+            row, panel, panel, array,
+        )
+        for j in range(group.count):
+            if not settled[j]:
+                found.largest[j], found.ties[j] = anew.largest[j], anew.ties[j]
+                found.high[j], found.low[j] = anew.high[j], anew.low[j]
+                by.shift[j], by.scale[j] = by_anew.shift[j], by_anew.scale[j]
+                infinite += fabs(found.largest[j]) == INFINITY
+    relate[real](NULL, &by, width, found)
     for j in range(group.count if infinite else 0):
         if fabs(found.largest[j]) == INFINITY:
             # Beside an infinite largest element the others come to nothing, unless one is NaN.
             found.ties[j] = 1
             found.low[j] = 0
             found.high[j] = 0
-            if not keep and has_nan[real](NULL, reduced, group.x + j * group.x_stride, first, stop):
+            if has_nan[real](NULL, reduced, group.x + j * group.x_stride, start, stop):
                 found.high[j] = NAN
+
+
+cdef int shifted_lanes(real *tag, const sums *found, Py_ssize_t width, scaling *by) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef int count = 0
+    set_scaling[real](NULL, found, width, by)
+    for j in range(width):
+        count += by.shift[j] != 0
+    return count
+
+
+cdef int correct_reference(real *tag, Py_ssize_t width, sums *total) noexcept nogil:
+    """For softmax: the largest of all where that of the first block will not do; how many these are."""
+    cdef scaling by
+    cdef Py_ssize_t j
+    cdef int count = 0
+    set_scaling[real](NULL, total, width, &by)
+    for j in range(width):
+        if by.shift[j] != 0 or not total.largest[j] - total.reference[j] <= MOST_ABOVE:
+            total.reference[j] = total.largest[j]
+            count += 1
+    return count
+
+
+cdef void keep_terms(
+    const walk *reduced, const lanes *group, Py_ssize_t start, Py_ssize_t stop, sums *found,
+    const char *next_x, workspace *space, real[::1] row, real[:, ::1] panel, real[:, :] array,
+) noexcept nogil:
+    """The terms of positions start ... stop, their sums and the largest elements, for a given reference.
+
+    They are left in ``out``, or in the panel if that holds all positions.
+    """
+    cdef scaling by
+    cdef Py_ssize_t width = group.count if group.arranged == ALONG else lanes_of[real](NULL)
+    cdef way how = KEPT_SHIFTED if shifted_lanes[real](NULL, found, width, &by) else KEPT
+    add_lanes[real](
+        reduced, group, start, stop, how, NULL, &by, found, next_x, space, row, panel, panel, array
+    )
 
 
 cdef inline bint is_one_piece(const walk *reduced, const lanes *group, Py_ssize_t itemsize) noexcept nogil:
@@ -628,8 +814,6 @@ cdef void write_result(
                 point_1d(row, base, stop - start, itemsize)
                 point_1d(out_row, out, stop - start, itemsize)
                 write_along[real](which, row, out_row, found, j)
-        if group.streamed:
-            end_streaming()
     elif group.arranged == ACROSS:
         point_2d(
             out_panel, group.out + start * reduced.out_strides[0], stop - start, width,
@@ -656,7 +840,6 @@ cdef void write_result(
                     staged, group.out_stride, itemsize, group.count, end, False, space.panel, array, array
                 )
                 stream(group.out, staged, group.count * group.out_stride)
-                end_streaming()
             else:
                 scatter[real](reduced, group, start, end, space.panel, array, array)
             space.gathered = -1
@@ -666,14 +849,12 @@ cdef void write_result(
 # ---- from the sums of chunks to those of slices ----------------------------------------------------
 
 
-cdef void relate(
-    const real *shift, const real *scale, Py_ssize_t count, sums *found
-) noexcept nogil:
+cdef void relate(real *tag, const scaling *by, Py_ssize_t count, sums *found) noexcept nogil:
     """Turn sums of terms as `exp_term` scales them into sums relative to exp(largest)."""
     cdef Py_ssize_t j
     cdef double unit, unit_tail, quotient
     for j in range(count):
-        exp_double(found.largest[j] - shift[j], scale[j] - HEADROOM, &unit, &unit_tail)
+        exp_double(found.largest[j] - by.shift[j], by.scale[j] - HEADROOM, &unit, &unit_tail)
         if real is float32:
             quotient = found.high[j] / unit
             found.low[j] = 0
@@ -686,12 +867,18 @@ cdef void relate(
         found.high[j] = quotient
 
 
-cdef void merge(const sums *part, sums *total, Py_ssize_t count) noexcept nogil:
+cdef void merge(reduction which, const sums *part, sums *total, Py_ssize_t count) noexcept nogil:
     """Add the sums of more positions of the same lanes."""
     cdef Py_ssize_t j
     cdef bint part_leads, equal
     cdef double larger, smaller, ties, lesser_ties, high, lesser_high, low, lesser_low
     cdef double difference, rest, factor, factor_tail, term, tail, whole
+    if which == SOFTMAX:
+        for j in range(count):
+            total.largest[j] = max(total.largest[j], part.largest[j])
+            total.low[j] += part.low[j]
+            add_exactly(&total.high[j], &total.low[j], part.high[j])
+        return
     for j in range(count):
         part_leads = part.largest[j] > total.largest[j]
         equal = part.largest[j] == total.largest[j]
@@ -741,30 +928,35 @@ cdef void finish(
     cdef Py_ssize_t j, width = group.count if group.arranged == ALONG else lanes_of[real](NULL)
     cdef double high[MOST_LANES]
     cdef double low[MOST_LANES]
-    cdef double unit, unit_tail, term, tail, value
-    cdef real shift, scale, lowest, power, p
+    cdef double unit, unit_tail, value
+    cdef real shift, scale, lowest
     cdef bint infinite
+    if which == SOFTMAX:
+        for j in range(width):
+            exp_range[real](<real> total.reference[j], &shift, &scale, &lowest)
+            exp_double(total.largest[j] - shift, scale, &unit, &unit_tail)
+            found.largest[j] = exp_term[real](<real> total.largest[j], True, shift, scale, lowest, True)
+            # The largest, which may outweigh all others, is in the sum with the rounding of its term.
+            high[j], low[j] = total.high[j], total.low[j] + unit_tail
+            add_exactly(&high[j], &low[j], -found.largest[j])
+            add_exactly(&high[j], &low[j], unit)
+            normalise(&high[j], &low[j])
+            # Without a finite largest element there are no shares.
+            high[j] += total.largest[j] - total.largest[j]
+            found.normaliser[j] = reciprocal(high[j], low[j], &found.rest[j])
+            value = unit * found.normaliser[j]
+            found.greatest[j] = value + (
+                (unit * found.rest[j] + unit_tail * found.normaliser[j])
+                - residual64(unit, found.normaliser[j], value)
+            )
+            if real is float32:
+                found.rest[j] = (found.normaliser[j] - <real> found.normaliser[j]) + found.rest[j]
+        return
     for j in range(width):
         high[j] = total.ties[j]
         low[j] = total.low[j] * TWO_MINUS_HEADROOM
         add_exactly(&high[j], &low[j], total.high[j] * TWO_MINUS_HEADROOM)
-    if which == SOFTMAX:
-        for j in range(width):
-            exp_range[real](<real> total.largest[j], &shift, &scale, &lowest)
-            exp_double(total.largest[j] - shift, scale, &unit, &unit_tail)
-            exp_term[real](<real> total.largest[j], shift, scale, lowest, True, &power, &p)
-            found.largest[j] = muladd[real](power, p, power)
-            found.greatest[j] = reciprocal(high[j], low[j], &tail) + tail
-            term = unit * high[j]
-            found.normaliser[j] = reciprocal(
-                term, unit * low[j] + unit_tail * high[j] - residual64(unit, high[j], term), &found.rest[j]
-            )
-            # Without a finite largest element there are no shares.
-            found.greatest[j] = found.greatest[j] + (total.largest[j] - total.largest[j])
-            found.normaliser[j] = found.normaliser[j] + (total.largest[j] - total.largest[j])
-            if real is float32:
-                found.rest[j] = (found.normaliser[j] - <real> found.normaliser[j]) + found.rest[j]
-    elif which == LOG_SOFTMAX:
+    if which == LOG_SOFTMAX:
         for j in range(width):
             found.largest[j] = total.largest[j]
             found.normaliser[j] = log_positive[real](NULL, high[j], low[j], 0)
@@ -818,7 +1010,8 @@ cdef void make_plan(const slices *where, Py_ssize_t itemsize, bint reads_only, p
             and (planned.n >= SHORTEST_ALONG or size(kept) == 1)
         ):
             planned.arranged = ALONG
-            planned.width = max(<Py_ssize_t> 1, min(longest, SCRATCH // (planned.n * itemsize)))
+            planned.width = STREAMED_GROUP if planned.streamed else SCRATCH
+            planned.width = max(<Py_ssize_t> 1, min(longest, planned.width // (planned.n * itemsize)))
         elif kept.x_strides[planned.lane_axis] == itemsize and (
             reads_only or kept.out_strides[planned.lane_axis] == itemsize
         ):
@@ -862,75 +1055,109 @@ cdef inline void prepare(workspace *space, char *memory) noexcept nogil:
     space.gathered = -1
 
 
+cdef inline const char *what_follows(
+    real *tag, const slices *where, const lanes *group, Py_ssize_t position
+) noexcept nogil:
+    """The rest of the slice, or else the next slices."""
+    if position < size(&where.reduced):
+        return group.x + position * where.reduced.x_strides[0]
+    if group.arranged == ALONG:
+        return group.x + group.count * group.x_stride
+    return group.x + lanes_of[real](NULL) * group.x_stride
+
+
 cdef void add_chunks(
     reduction which, const slices *where, const lanes *group, Py_ssize_t start, Py_ssize_t stop, sums *total,
     workspace *space, real[::1] row, real[:, ::1] panel, real[:, :] array,
 ) noexcept nogil:
-    """The sums of positions start ... stop. For softmax ``total`` holds the largest elements beforehand."""
+    """The sums of positions start ... stop. For softmax ``total`` holds the reference beforehand."""
     cdef sums next_chunk
     cdef sums *found = total
-    cdef char *next_x
+    cdef const char *next_x
     cdef Py_ssize_t end, width = group.count if group.arranged == ALONG else lanes_of[real](NULL)
     while start < stop:
         end = min(start + CHUNK, stop)
-        if which != SOFTMAX:
-            find_largest[real](
-                &where.reduced, group, start, end, found.largest, space, row, panel, array
-            )
-        elif found != total:
-            memcpy(found.largest, total.largest, sizeof(total.largest))
-        # Next come the rest of the slice or else the next slices.
-        next_x = group.x
-        if end < size(&where.reduced):
-            next_x += end * where.reduced.x_strides[0]
-        elif group.arranged == ALONG:
-            next_x += group.count * group.x_stride
+        next_x = what_follows[real](NULL, where, group, end)
+        if which == SOFTMAX:
+            if found != total:
+                memcpy(found.reference, total.reference, sizeof(total.reference))
+            keep_terms[real](&where.reduced, group, start, end, found, next_x, space, row, panel, array)
         else:
-            next_x += lanes_of[real](NULL) * group.x_stride
-        add_terms[real](
-            &where.reduced, group, start, end, which == SOFTMAX, found, next_x, space,
-            row, panel, panel, array,
-        )
+            add_terms[real](&where.reduced, group, start, end, found, next_x, space, row, panel, array)
         if found != total:
-            merge(found, total, width)
+            merge(which, found, total, width)
         found = &next_chunk
         start = end
 
 
-cdef void compute_group(
-    reduction which, const slices *where, const plan *planned, Py_ssize_t index,
+cdef void add_segments(
+    reduction which, const slices *where, const plan *planned, const lanes *group, sums *total,
+    workspace *space, real[::1] row, real[:, ::1] panel, real[:, :] array,
+) noexcept nogil:
+    cdef sums next_segment
+    cdef Py_ssize_t segment, start
+    add_chunks[real](
+        which, where, group, 0, min(planned.segment, planned.n), total, space, row, panel, array
+    )
+    for segment in range(1, planned.segments):
+        start = segment * planned.segment
+        memcpy(next_segment.reference, total.reference, sizeof(total.reference))
+        add_chunks[real](
+            which, where, group, start, min(start + planned.segment, planned.n), &next_segment, space,
+            row, panel, array,
+        )
+        merge(which, &next_segment, total, group.count if group.arranged == ALONG else lanes_of[real](NULL))
+
+
+cdef void sum_group(
+    reduction which, const slices *where, const plan *planned, const lanes *group, answers *found,
+    workspace *space, real[::1] row, real[:, ::1] panel, real[:, :] array,
+) noexcept nogil:
+    """All that is to be known of the slices of a group before its result is written."""
+    cdef const walk *reduced = &where.reduced
+    cdef sums total
+    cdef scaling by
+    cdef bint guessed = False
+    cdef Py_ssize_t n = planned.n, width = group.count if group.arranged == ALONG else lanes_of[real](NULL)
+    space.gathered = -1
+    if which == SOFTMAX:
+        find_largest[real](
+            reduced, group, 0, min(n, <Py_ssize_t> BLOCK), total.reference, space, row, panel, array
+        )
+        # Where the terms do not take the place of ``x``, a wrong guess can be mended.
+        guessed = n > BLOCK and not shifted_lanes[real](NULL, &total, group.count, &by) and (
+            group.x != group.out or (group.arranged == ALONG and n * <Py_ssize_t> sizeof(real) <= SCRATCH)
+        )
+        if not guessed:
+            find_largest[real](reduced, group, 0, n, total.largest, space, row, panel, array)
+            correct_reference[real](NULL, width, &total)
+    add_segments[real](which, where, planned, group, &total, space, row, panel, array)
+    if guessed and correct_reference[real](NULL, group.count, &total):
+        space.gathered = -1
+        add_segments[real](which, where, planned, group, &total, space, row, panel, array)
+    finish[real](NULL, which, group, &total, found)
+
+
+cdef void compute_groups(
+    reduction which, const slices *where, const plan *planned, Py_ssize_t first, Py_ssize_t stop,
     real[::1] row, real[:, ::1] panel, real[:, :] array,
 ) noexcept nogil:
+    """The groups of one thread, whose streamed results are waited for at the end only."""
     cdef environment caller = enter()
     cdef char memory[SCRATCH + 64]
     cdef workspace space
     cdef lanes group
-    cdef sums next_segment, total
-    cdef sums *part = &total
     cdef answers found
-    cdef Py_ssize_t segment, start
+    cdef Py_ssize_t index
     prepare(&space, memory)
-    locate(where, planned, index, &group)
-    if which == SOFTMAX:
-        find_largest[real](
-            &where.reduced, &group, 0, planned.n, total.largest, &space, row, panel, array
-        )
-    for segment in range(planned.segments):
-        start = segment * planned.segment
-        if segment == 1:
-            part = &next_segment
-            memcpy(part.largest, total.largest, sizeof(total.largest))
-        add_chunks[real](
-            which, where, &group, start, min(start + planned.segment, planned.n), part, &space,
-            row, panel, array,
-        )
-        if segment > 0:
-            merge(part, &total, group.count if group.arranged == ALONG else lanes_of[real](NULL))
-    finish[real](NULL, which, &group, &total, &found)
-    if which != LOGSUMEXP:
-        write_result[real](
-            which, &where.reduced, &group, 0, planned.n, &found, &space, row, row, panel, panel, array
-        )
+    for index in range(first, stop):
+        locate(where, planned, index, &group)
+        sum_group[real](which, where, planned, &group, &found, &space, row, panel, array)
+        if which != LOGSUMEXP:
+            write_result[real](
+                which, &where.reduced, &group, 0, planned.n, &found, &space, row, row, panel, panel, array
+            )
+    end_streaming()
     leave(caller)
 
 
@@ -960,6 +1187,7 @@ cdef void compute_segment(
         write_result[real](
             which, &where.reduced, group, start, stop, found, &space, row, row, panel, panel, array
         )
+        end_streaming()
     leave(caller)
 
 
@@ -969,6 +1197,8 @@ cdef void compute_group_together(
 ) noexcept nogil:
     """`compute_group` by all threads: the same steps in the same order of addition."""
     cdef environment caller
+    cdef char memory[SCRATCH + 64]
+    cdef workspace space
     cdef lanes group
     cdef sums total
     cdef answers found
@@ -981,12 +1211,20 @@ cdef void compute_group_together(
                 FIND, which, where, planned, &group, segment, &parts[segment], &found,
                 row, panel, array,
             )
+        caller = enter()
+        prepare(&space, memory)
+        find_largest[real](
+            &where.reduced, &group, 0, min(planned.n, <Py_ssize_t> BLOCK), total.reference, &space,
+            row, panel, array,
+        )
         for j in range(width):
             total.largest[j] = parts[0].largest[j]
             for segment in range(1, planned.segments):
                 total.largest[j] = max(total.largest[j], parts[segment].largest[j])
-            for segment in range(planned.segments):
-                parts[segment].largest[j] = total.largest[j]
+        correct_reference[real](NULL, width, &total)
+        for segment in range(planned.segments):
+            memcpy(parts[segment].reference, total.reference, sizeof(total.reference))
+        leave(caller)
     for segment in prange(planned.segments, schedule="static", num_threads=threads):
         compute_segment[real](
             ADD, which, where, planned, &group, segment, &parts[segment], &found,
@@ -995,7 +1233,7 @@ cdef void compute_group_together(
     caller = enter()
     total = parts[0]
     for segment in range(1, planned.segments):
-        merge(&parts[segment], &total, width)
+        merge(which, &parts[segment], &total, width)
     finish[real](NULL, which, &group, &total, &found)
     leave(caller)
     if which != LOGSUMEXP:
@@ -1023,12 +1261,13 @@ cdef int reduce_slices(
                 which, where, &planned, index, parts, threads, row, panel, array
             )
         free(parts)
-    elif threads > 1 and planned.groups > 1:
-        for index in prange(planned.groups, schedule="static", num_threads=threads):
-            compute_group[real](which, where, &planned, index, row, panel, array)
     else:
-        for index in range(planned.groups):
-            compute_group[real](which, where, &planned, index, row, panel, array)
+        threads = <int> min(<Py_ssize_t> threads, planned.groups)
+        for index in prange(threads, schedule="static", num_threads=threads):
+            compute_groups[real](
+                which, where, &planned, index * planned.groups // threads,
+                (index + 1) * planned.groups // threads, row, panel, array,
+            )
     return 0
 
 

@@ -411,41 +411,43 @@ cdef inline void clamp_bounds(double eps, any_real *lower, any_real *upper) noex
         upper[0] = min(upper[0], largest)
 
 
-cdef inline void exp_term(
-    real x, real shift, real scale, real lowest, bint careful, real *power, real *p
+cdef inline real exp_term(
+    real x, bint shifted, real shift, real scale, real lowest, bint careful
 ) noexcept nogil:
-    """exp(x - shift) * 2^scale = power * (1 + p): a term of a sum. NaN for NaN.
+    """exp(x - shift) * 2^scale, a term of a sum. NaN for NaN.
 
-    What `exp_range` chose for a slice: ``shift`` is the largest element where that is so large that x - shift
-    is exact for every x that counts, else 0. So no difference is rounded before it is exponentiated,
-    and 2^scale alone brings the term into range. What is left is the error of p, 2^-54 (float32: 2^-25).
+    What `exp_range` chose for a slice: ``shift`` is a large element where that is so large that x - shift is
+    exact for every x that counts, else 0. So no difference is rounded before it is exponentiated, and
+    2^scale alone brings the term into range. What is left is the error of p, 2^-54 (float32: 2^-25), and
+    the last rounding. ``shifted``, a constant, may be False where shift is 0.
     """
-    cdef real difference = x - shift, p_tail
+    cdef real difference = x - shift if shifted else x, power, p, p_tail
     difference = lowest if difference < lowest else difference
-    exp_parts[real](difference, scale, careful, power, p, &p_tail)
+    exp_parts[real](difference, scale, careful, &power, &p, &p_tail)
+    return muladd[real](power, p, power)
 
 
-cdef inline void exp_range(real largest, real *shift, real *scale, real *lowest) noexcept nogil:
-    """What `exp_term` needs for a slice with this largest element, if it is finite.
+cdef inline void exp_range(real reference, real *shift, real *scale, real *lowest) noexcept nogil:
+    """What `exp_term` needs for a slice with this element, if it is finite, and none that is larger by 8.
 
-    A term counts down to 2^-1138 (float32: 2^-213) of the largest: 2^63 terms of that size do not reach
-    half the smallest subnormal. The largest is near 2^120 (2^90), so that the smallest that counts is still
-    normal, and x - largest is exact by Sterbenz's lemma where abs(largest) exceeds twice that range.
+    A term counts down to 2^-1138 (float32: 2^-187) of the reference: 2^63 (2^37) terms of that size do not
+    reach half the smallest subnormal. The reference is near 2^120 (2^64), so that the smallest that counts is
+    still normal, and x - reference is exact by Sterbenz's lemma where abs(reference) exceeds twice that range.
     """
     cdef real range_of_terms, headroom
     if real is float32:
-        range_of_terms = 148
-        headroom = 90
+        range_of_terms = 130
+        headroom = 64
     else:
         range_of_terms = 789
         headroom = HEADROOM
-    shift[0] = largest if fabs(largest) > 2 * range_of_terms else 0
+    shift[0] = reference if fabs(reference) > 2 * range_of_terms else 0
     if real is float32:
-        scale[0] = muladd32(largest - shift[0], <float> LOG2_E, ROUND_AND_BIAS_32) - ROUND_AND_BIAS_32
+        scale[0] = muladd32(reference - shift[0], <float> LOG2_E, ROUND_AND_BIAS_32) - ROUND_AND_BIAS_32
     else:
-        scale[0] = muladd64(largest - shift[0], LOG2_E, ROUND_AND_BIAS) - ROUND_AND_BIAS
+        scale[0] = muladd64(reference - shift[0], LOG2_E, ROUND_AND_BIAS) - ROUND_AND_BIAS
     scale[0] = headroom - scale[0]
-    lowest[0] = (largest - shift[0]) - range_of_terms
+    lowest[0] = (reference - shift[0]) - range_of_terms
 
 
 cdef inline void exp_double(double x, double scale, double *high, double *low) noexcept nogil:
