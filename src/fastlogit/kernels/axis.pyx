@@ -1,11 +1,11 @@
 """softmax, log_softmax and logsumexp of the slices of a strided array, which may be written in place.
 
-A slice is read in chunks. The largest of the first elements of a chunk tells how to scale exponentials; then
-all are added, and the largest of all is found on the way and its term taken off again, since the others count
-for themselves: log_softmax of [40, 0] is -exp(-40) in its first element. What is wrong after that, because the
-scale was far off or the others are too small beside the largest to have all their digits, is added once more,
-without the largest. The sums of the chunks are put together, and the result is written. softmax leaves
-its terms in ``out`` meanwhile, all of a slice to one scale.
+A slice is read in chunks. The largest of the first elements of a chunk tells how to scale exponentials;
+then all are added, and the largest of all is found on the way and its term taken off again, since the
+others count for themselves: log_softmax of [40, 0] is -exp(-40) in its first element. What is wrong after
+that, because the scale was far off or the others are too small beside the largest to have all their digits,
+is added once more, without the largest. The sums of the chunks are put together, and the result is
+written. softmax leaves its terms in ``out`` meanwhile, all of a slice to one scale.
 
 Where the positions of a slice are contiguous and many, one slice is vectorised along itself; otherwise as
 many slices as fill four cache lines lie side by side, the lanes of a panel. Both add up in one order, which
@@ -649,21 +649,25 @@ cdef void add_lanes(
         found.low[j] = 0 if real is float32 else space.low[j]
 
 
-cdef void set_scaling(real *tag, const sums *found, Py_ssize_t width, scaling *by) noexcept nogil:
+cdef int set_scaling(real *tag, const sums *found, Py_ssize_t width, scaling *by) noexcept nogil:
+    """What `exp_range` chooses for the references, and how many lanes it shifts."""
     cdef real shift, scale, lowest
     cdef Py_ssize_t j
+    cdef int shifted = 0
     for j in range(width):
         exp_range[real](<real> found.reference[j], &shift, &scale, &lowest)
         by.shift[j], by.scale[j], by.lowest[j] = shift, scale, lowest
+    for j in range(width):
+        shifted += by.shift[j] != 0
+    return shifted
 
 
 cdef void take_off_largest(
     real *tag, const scaling *by, Py_ssize_t width, sums *found, bint *settled
 ) noexcept nogil:
-    """Leave the largest element out of the sum of all, if what remains has all its digits then.
+    """Leave the largest element out of the sum of all; settled is where what remains has all its digits.
 
-    These are the elements within the range of the reference, if all of them together weigh enough
-    beside the largest; a sum that is NaN stays unsettled.
+    That needs a scale that fits, and others that together weigh enough beside the largest. NaN never settles.
     """
     cdef double enough[MOST_LANES]
     cdef double term
@@ -693,16 +697,20 @@ cdef void add_terms(
     cdef sums anew
     cdef scaling by, by_anew
     cdef bint settled[MOST_LANES]
-    cdef int unsettled = 0
+    cdef int unsettled = 0, shifted
     cdef Py_ssize_t width = group.count if group.arranged == ALONG else lanes_of[real](NULL), infinite = 0, j
     find_largest[real](
         reduced, group, start, min(start + BLOCK, stop), found.reference, space, row, panel, array
     )
-    set_scaling[real](NULL, found, width, &by)
-    add_lanes[real](
-        reduced, group, start, stop, TOGETHER, NULL, &by, found, next_x, space, row, panel, panel, array
-    )
-    take_off_largest[real](NULL, &by, width, found, settled)
+    shifted = set_scaling[real](NULL, found, width, &by)
+    if shifted < width:
+        add_lanes[real](
+            reduced, group, start, stop, TOGETHER, NULL, &by, found, next_x, space, row, panel, panel, array
+        )
+        take_off_largest[real](NULL, &by, width, found, settled)
+    else:
+        for j in range(width):
+            settled[j] = False
     for j in range(group.count):
         unsettled += not settled[j]
     if unsettled:
@@ -730,15 +738,6 @@ cdef void add_terms(
                 found.high[j] = NAN
 
 
-cdef int shifted_lanes(real *tag, const sums *found, Py_ssize_t width, scaling *by) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef int count = 0
-    set_scaling[real](NULL, found, width, by)
-    for j in range(width):
-        count += by.shift[j] != 0
-    return count
-
-
 cdef int correct_reference(real *tag, Py_ssize_t width, sums *total) noexcept nogil:
     """For softmax: the largest of all where that of the first block will not do; how many these are."""
     cdef scaling by
@@ -762,7 +761,7 @@ cdef void keep_terms(
     """
     cdef scaling by
     cdef Py_ssize_t width = group.count if group.arranged == ALONG else lanes_of[real](NULL)
-    cdef way how = KEPT_SHIFTED if shifted_lanes[real](NULL, found, width, &by) else KEPT
+    cdef way how = KEPT_SHIFTED if set_scaling[real](NULL, found, width, &by) else KEPT
     add_lanes[real](
         reduced, group, start, stop, how, NULL, &by, found, next_x, space, row, panel, panel, array
     )
@@ -1125,7 +1124,7 @@ cdef void sum_group(
             reduced, group, 0, min(n, <Py_ssize_t> BLOCK), total.reference, space, row, panel, array
         )
         # Where the terms do not take the place of ``x``, a wrong guess can be mended.
-        guessed = n > BLOCK and not shifted_lanes[real](NULL, &total, group.count, &by) and (
+        guessed = n > BLOCK and not set_scaling[real](NULL, &total, group.count, &by) and (
             group.x != group.out or (group.arranged == ALONG and n * <Py_ssize_t> sizeof(real) <= SCRATCH)
         )
         if not guessed:

@@ -431,8 +431,9 @@ cdef inline void exp_range(real reference, real *shift, real *scale, real *lowes
     """What `exp_term` needs for a slice with this element, if it is finite, and none that is larger by 8.
 
     A term counts down to 2^-1138 (float32: 2^-187) of the reference: 2^63 (2^37) terms of that size do not
-    reach half the smallest subnormal. The reference is near 2^120 (2^64), so that the smallest that counts is
-    still normal, and x - reference is exact by Sterbenz's lemma where abs(reference) exceeds twice that range.
+    reach half the smallest subnormal. The reference is near 2^120 (2^64), so that the smallest that counts
+    is still normal, and x - reference is exact by Sterbenz's lemma where abs(reference) exceeds twice that
+    range.
     """
     cdef real range_of_terms, headroom
     if real is float32:
