@@ -1,4 +1,7 @@
+import ctypes
+import ctypes.util
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -60,3 +63,10 @@ def skip_unless_supported():
                 )
 
     return check
+
+
+@pytest.fixture
+def libm():
+    if platform.machine() != "x86_64" or platform.libc_ver()[0] != "glibc":
+        pytest.skip("the layout of the floating-point environment is known for glibc on x86-64 alone")
+    return ctypes.CDLL(ctypes.util.find_library("m"))

@@ -73,6 +73,16 @@ def exact_log_expit(x, wide=np.longdouble):
         return np.minimum(x, -0.0) - np.log1p(np.exp(-np.abs(x)))
 
 
+def same_bits(got, expected):
+    """Equal in every bit, the payload of a NaN aside."""
+    got, expected = np.asarray(got), np.asarray(expected)
+    assert got.dtype == expected.dtype
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(
+        np.signbit(got) & ~np.isnan(got), np.signbit(expected) & ~np.isnan(expected)
+    )
+
+
 def ulp_error(got, exact):
     """Distance of each element of `got` from `exact`, in units in the last place of `exact`.
 

@@ -13,6 +13,9 @@ import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+from floating_point import EVERYTHING, FLAGS, FLUSH, ROUND_UP
+from layouts import VIEWS, laid_out, random_layout, random_shape
+from memory import MEGABYTE, needs_linux
 from reference import (
     AXIS_BOUND_ULP,
     DTYPES,
@@ -23,11 +26,9 @@ from reference import (
     logsumexp_error,
     longdouble_is_wider,
     longdouble_reason,
+    same_bits,
     ulp_error,
 )
-from test_elementwise import EVERYTHING, FLAGS, FLUSH, ROUND_UP, VIEWS, needs_linux, same_bits
-from test_elementwise import libm as libm
-from test_strides import laid_out, random_layout, random_shape
 
 import fastlogit
 from fastlogit import log_softmax, logsumexp, softmax
@@ -1071,7 +1072,6 @@ def test_any_array_is_within_the_bound_of_the_reference(case, threads):
 # No temporary of the array's size
 
 KILOBYTES = 2**10
-MEGABYTE = 2**20
 
 
 @EVERY_DTYPE
@@ -1108,38 +1108,29 @@ def test_logsumexp_asks_for_the_memory_of_its_result(dtype, view):
         tracemalloc.stop()
 
 
-PEAK_OF_RESIDENT_MEMORY = """if True:
-    import fastlogit
-    import numpy as np
-    from test_elementwise import VIEWS
-
-    def peak():
-        with open("/proc/self/status") as file:
-            (line,) = (line for line in file if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-
-    calls = fastlogit.softmax, fastlogit.log_softmax
-"""
-
-
 @needs_linux
 @EVERY_DTYPE
 @pytest.mark.parametrize("view", VIEWS)
 def test_in_place_does_not_raise_the_peak_of_resident_memory(dtype, view, run_python):
     """The operating system sees also what NumPy does not allocate."""
     grew, view_bytes = run_python(
-        PEAK_OF_RESIDENT_MEMORY
-        + f"""
+        f"""if True:
+    import fastlogit
+    import numpy as np
+    from layouts import VIEWS
+    from memory import resident_peak
+
+    calls = fastlogit.softmax, fastlogit.log_softmax
     base = np.full((4096, 4096), 0.25, {dtype!r})
     x = VIEWS[{view!r}](base)
     for axis in (0, -1, None):  # after this the threads have their stacks
         for call in calls:
             call(base[:64], axis=axis, out=base[:64])
-    before = peak()
+    before = resident_peak()
     for axis in (0, -1, None):
         for call in calls:
             call(x, axis=axis, out=x)
-    print(peak() - before, x.nbytes)
+    print(resident_peak() - before, x.nbytes)
     """
     ).split()
     assert int(view_bytes) >= 8 * MEGABYTE

@@ -2,12 +2,13 @@
 
 import ctypes
 import ctypes.util
-import platform
-import sys
 import tracemalloc
 
 import numpy as np
 import pytest
+from floating_point import EVERYTHING, FLAGS, FLUSH, ROUND_UP
+from layouts import VIEWS
+from memory import MEGABYTE, needs_linux
 from reference import (
     DTYPES,
     FUNCTIONS,
@@ -16,6 +17,7 @@ from reference import (
     longdouble_is_wider,
     longdouble_reason,
     mpmath_value,
+    same_bits,
     ulp_error,
 )
 
@@ -63,16 +65,6 @@ SPECIAL_VALUES = {
         (nan, nan),
     ],
 }
-
-
-def same_bits(got, expected):
-    """Equal in every bit, the payload of a NaN aside."""
-    got, expected = np.asarray(got), np.asarray(expected)
-    assert got.dtype == expected.dtype
-    np.testing.assert_array_equal(got, expected)
-    np.testing.assert_array_equal(
-        np.signbit(got) & ~np.isnan(got), np.signbit(expected) & ~np.isnan(expected)
-    )
 
 
 # Values
@@ -595,28 +587,6 @@ def test_input_is_not_modified(call, dtype):
 
 # The floating-point environment
 
-EVERYTHING = [-inf, -1e30, -1000, -745.2, -720, -104, -95, -1, -5e-324, -0.0]
-EVERYTHING += [
-    0,
-    5e-324,
-    1e-310,
-    1e-30,
-    0.1,
-    0.5,
-    1 - 2.0**-53,
-    1,
-    2,
-    30,
-    95,
-    720,
-    745.2,
-    1000,
-    1e30,
-    inf,
-    nan,
-]
-
-
 @EVERY_FUNCTION
 @pytest.mark.parametrize("dtype", [*DTYPES, "longdouble"])
 @pytest.mark.parametrize("threads", [1, 2])
@@ -631,18 +601,6 @@ def test_no_warning_and_no_error(call, dtype, threads):
         for value in x[:27]:
             call(value)
         call(x, out=x)
-
-
-FLAGS = 0x1D  # invalid, division by zero, overflow, underflow
-FLUSH = 0x8040  # MXCSR: subnormal results are 0, and subnormal operands count as 0
-ROUND_UP = 0x4000
-
-
-@pytest.fixture
-def libm():
-    if platform.machine() != "x86_64" or platform.libc_ver()[0] != "glibc":
-        pytest.skip("the layout of the floating-point environment is known for glibc on x86-64 alone")
-    return ctypes.CDLL(ctypes.util.find_library("m"))
 
 
 @EVERY_FUNCTION
@@ -774,18 +732,6 @@ def test_out_over_the_bytes_of_an_input_of_another_type(call):
 
 # No temporary of the array's size
 
-MEGABYTE = 2**20
-VIEWS = {
-    "contiguous": lambda base: base,
-    "transposed": lambda base: base.T,
-    "every second row and column": lambda base: base[::2, ::2],
-    "backwards": lambda base: base[::-1, ::-1],
-    "8 of 64 columns": lambda base: base.reshape(-1, 64)[:, :8],
-    "three axes in another order": lambda base: base.reshape(16, 128, -1).transpose(1, 2, 0),
-    "unaligned": lambda base: base.view(np.uint8).ravel()[3 : 3 - 2 * base.itemsize].view(base.dtype),
-}
-
-
 @EVERY_DTYPE
 @EVERY_FUNCTION
 @pytest.mark.parametrize("view", VIEWS)
@@ -804,37 +750,26 @@ def test_in_place_asks_for_no_memory(call, dtype, view):
         tracemalloc.stop()
 
 
-PEAK_OF_RESIDENT_MEMORY = """if True:
-    import numpy as np
-    from reference import FUNCTIONS
-    from test_elementwise import VIEWS
-
-    def peak():
-        # getrusage would do, had it not inherited the peak of the process that started this one.
-        with open("/proc/self/status") as file:
-            (line,) = (line for line in file if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-"""
-
-needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-
-
 @needs_linux
 @EVERY_DTYPE
 @pytest.mark.parametrize("view", VIEWS)
 def test_in_place_does_not_raise_the_peak_of_resident_memory(dtype, view, run_python):
     """tracemalloc sees what NumPy allocates; the operating system sees everything."""
     grew, view_bytes = run_python(
-        PEAK_OF_RESIDENT_MEMORY
-        + f"""
+        f"""if True:
+    import numpy as np
+    from layouts import VIEWS
+    from memory import resident_peak
+    from reference import FUNCTIONS
+
     base = np.full((4096, 4096), 0.25, {dtype!r})
     x = VIEWS[{view!r}](base)
     for function in FUNCTIONS.values():  # after this the threads have their stacks
         function.call(base[:16], out=base[:16])
-    before = peak()
+    before = resident_peak()
     for function in FUNCTIONS.values():
         function.call(x, out=x)
-    print(peak() - before, x.nbytes)
+    print(resident_peak() - before, x.nbytes)
     """
     ).split()
     assert int(view_bytes) >= 8 * MEGABYTE
@@ -845,12 +780,14 @@ def test_in_place_does_not_raise_the_peak_of_resident_memory(dtype, view, run_py
 def test_peak_of_resident_memory_shows_a_temporary(run_python):
     """What the test above would see if there were one."""
     grew = run_python(
-        PEAK_OF_RESIDENT_MEMORY
-        + """
+        """if True:
+    import numpy as np
+    from memory import resident_peak
+
     base = np.full((4096, 4096), 0.25)
-    before = peak()
+    before = resident_peak()
     base[:, :512] = np.exp(base[:, :512])
-    print(peak() - before)
+    print(resident_peak() - before)
     """
     )
     assert int(grew) > 8 * MEGABYTE
