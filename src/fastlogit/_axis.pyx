@@ -14,17 +14,19 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 
 from fastlogit._arrays cimport can_take_result_of, is_native_float, new_like
 from fastlogit._threads cimport threads_for
-from fastlogit.kernels.axis cimport (
-    LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, axis_kernels, reduction, slices, weighted_slices,
-)
+from fastlogit.kernels.axis cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, axis_kernels, reduction, slices
 from fastlogit.kernels.strided cimport (
     MAX_AXES, add_axis, append_axis, has_own_elements, merge_axes, pad_axes, walk,
 )
+from fastlogit.kernels.weighted cimport weighted_kernels, weighted_slices
 
 cnp.import_array()
 
 cdef const axis_kernels *kernels = <const axis_kernels *> PyCapsule_GetPointer(
     _isa.kernels("axis"), "fastlogit.kernels.axis"
+)
+cdef const weighted_kernels *weighted = <const weighted_kernels *> PyCapsule_GetPointer(
+    _isa.kernels("weighted"), "fastlogit.kernels.weighted"
 )
 
 cdef enum:
@@ -97,9 +99,7 @@ cdef int weigh(
                 where.axes += 1
         if turn == 0:
             where.kept = where.axes
-    weigh_slices = (
-        kernels.weighted_float32 if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT else kernels.weighted_float64
-    )
+    weigh_slices = weighted.float32 if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT else weighted.float64
     with nogil:
         threads = threads_for(n, SMALLEST_PARALLEL_WEIGHTED)
         weigh_slices(&where, threads)

@@ -16,7 +16,7 @@ out the slices or, where these are few and long, the segments of a slice.
 
 from cpython.pycapsule cimport PyCapsule_New
 from cython.parallel cimport prange
-from libc.math cimport INFINITY, NAN, fabs, frexp, isfinite
+from libc.math cimport INFINITY, NAN, fabs
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
@@ -25,12 +25,9 @@ from fastlogit.kernels.arithmetic cimport (
     FUSED, enter, environment, exclusive_doubles, float32, float64, leave, muladd, point_1d, point_2d, real,
     residual, residual64,
 )
-from fastlogit.kernels.axis cimport (
-    LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, axis_kernels, reduction, slices, weighted_slices,
-)
+from fastlogit.kernels.axis cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, axis_kernels, reduction, slices
 from fastlogit.kernels.formulas cimport (
-    HEADROOM, LN2, TWO_64, TWO_MINUS_64, TWO_MINUS_HEADROOM, add_exactly, exp_double, exp_parts,
-    exp_range, exp_term, log_positive,
+    HEADROOM, TWO_64, TWO_MINUS_HEADROOM, add_exactly, exp_double, exp_range, exp_term, log_positive,
 )
 from fastlogit.kernels.memory cimport LINE, end_streaming, prefetch, stream
 from fastlogit.kernels.panel cimport (
@@ -1270,126 +1267,6 @@ cdef int reduce_slices(
     return 0
 
 
-# ---- weighted logsumexp ----------------------------------------------------------------------------
-
-
-cdef inline Py_ssize_t offset(
-    const Py_ssize_t *shape, const Py_ssize_t *strides, int first, int last, Py_ssize_t index
-) noexcept nogil:
-    """Bytes to element ``index``, in C order over the axes first <= axis < last."""
-    cdef Py_ssize_t total = 0
-    cdef int axis
-    for axis in range(last - 1, first - 1, -1):
-        total += index % shape[axis] * strides[axis]
-        index = index // shape[axis]
-    return total
-
-
-cdef inline void read_pair(
-    real *tag, const weighted_slices *where, const char *x, const char *weights, Py_ssize_t position,
-    double *value, double *weight,
-) noexcept nogil:
-    cdef const Py_ssize_t *shape = &where.shape[0]
-    value[0] = (<const real *> (
-        x + offset(shape, &where.x_strides[0], where.kept, where.axes, position)
-    ))[0]
-    weight[0] = (<const real *> (
-        weights + offset(shape, &where.weights_strides[0], where.kept, where.axes, position)
-    ))[0]
-
-
-cdef inline int take_exponent(double *weight) noexcept nogil:
-    """Bring an extreme weight into [1/2, 1) and return the power of two that was taken off."""
-    cdef int exponent = 0
-    if isfinite(weight[0]) and not TWO_MINUS_64 < fabs(weight[0]) < TWO_64:
-        weight[0] = frexp(weight[0], &exponent)
-    return exponent
-
-
-cdef void compute_weighted(real *tag, const weighted_slices *where, Py_ssize_t index) noexcept nogil:
-    """log(abs(sum)) and sign of the sum of weight * exp(x) over slice number ``index``.
-
-    Elements of weight 0 do not count, whatever they are. The exponents of extreme weights go into those
-    of exp, so that no product leaves the range. One by one in sums of two doubles: the sign can hang
-    on the last digit, so every difference, product and addition keeps its rounding error, and 1 and
-    exp(x) - 1 are added apart.
-    """
-    cdef environment caller = enter()
-    cdef const Py_ssize_t *shape = &where.shape[0]
-    cdef char *x = where.x + offset(shape, &where.x_strides[0], 0, where.kept, index)
-    cdef char *weights = where.weights + offset(shape, &where.weights_strides[0], 0, where.kept, index)
-    cdef char *out = where.out + offset(shape, &where.out_strides[0], 0, where.kept, index)
-    cdef char *sign = where.sign + offset(shape, &where.sign_strides[0], 0, where.kept, index)
-    cdef Py_ssize_t n = 1, position
-    cdef double largest = -INFINITY, reference = -INFINITY, infinite = 0, high = 0, low = 0
-    cdef double value, weight, difference, rest, power, p, p_tail, result = -INFINITY
-    cdef int axis, exponent, reference_exponent = 0
-    for axis in range(where.kept, where.axes):
-        n *= shape[axis]
-    for position in range(n):
-        read_pair[real](NULL, where, x, weights, position, &value, &weight)
-        exponent = take_exponent(&weight)
-        if weight != 0 and value + exponent * LN2 > largest:
-            largest = value + exponent * LN2
-            reference = value
-            reference_exponent = exponent
-    for position in range(n):
-        read_pair[real](NULL, where, x, weights, position, &value, &weight)
-        exponent = take_exponent(&weight)
-        if weight == 0:
-            continue
-        if not isfinite(value):
-            infinite += weight * (0.0 if value < 0 else value)
-        elif not isfinite(weight):
-            infinite += weight
-        elif value + exponent * LN2 >= largest - 700:
-            # weight * exp(value - reference) = weight * power * (1 + p + p_tail) * exp(rest)
-            difference = value
-            rest = 0
-            add_exactly(&difference, &rest, -reference)
-            exp_parts[float64](
-                difference, HEADROOM + exponent - reference_exponent, True, &power, &p, &p_tail
-            )
-            weight = weight * power
-            add_exactly(&high, &low, weight)
-            add_exactly(&high, &low, weight * p)
-            low += weight * (p_tail + rest * (1 + p)) - residual64(weight, p, weight * p)
-    if infinite != 0:
-        high = infinite
-        result = infinite * infinite
-    else:
-        value = high + low
-        low = (low - (value - high)) * TWO_MINUS_HEADROOM
-        high = value * TWO_MINUS_HEADROOM
-        if high != 0:
-            low = low if high > 0 else -low
-            result = log_positive[float64](NULL, fabs(high), low, reference) + reference_exponent * LN2
-    (<real *> out)[0] = <real> result
-    (<real *> sign)[0] = <real> (1 if high > 0 else -1 if high < 0 else high)
-    leave(caller)
-
-
-cdef void weigh_slices(real *tag, const weighted_slices *where, int threads) noexcept nogil:
-    cdef Py_ssize_t index, count = 1
-    cdef int axis
-    for axis in range(where.kept):
-        count *= where.shape[axis]
-    if threads == 1 or count == 1:
-        for index in range(count):
-            compute_weighted[real](NULL, where, index)
-    else:
-        for index in prange(count, schedule="static", num_threads=threads):
-            compute_weighted[real](NULL, where, index)
-
-
-cdef void weigh_float32(const weighted_slices *where, int threads) noexcept nogil:
-    weigh_slices[float32](NULL, where, threads)
-
-
-cdef void weigh_float64(const weighted_slices *where, int threads) noexcept nogil:
-    weigh_slices[float64](NULL, where, threads)
-
-
 # Views over raw memory start from these, which stay empty.
 cdef float32[::1] row_32
 cdef float32[:, ::1] panel_32
@@ -1410,7 +1287,5 @@ cdef int reduce_float64(reduction which, const slices *where, int threads) noexc
 cdef axis_kernels table
 table.float32 = reduce_float32
 table.float64 = reduce_float64
-table.weighted_float32 = weigh_float32
-table.weighted_float64 = weigh_float64
 
 kernels = PyCapsule_New(&table, "fastlogit.kernels.axis", NULL)
