@@ -44,6 +44,7 @@ cdef enum:
     SHORTEST_ALONG = 64  # positions from which a contiguous slice is vectorised along itself
     SCRATCH = 32768  # bytes of a gathered block, or of slices whose sums are finished together
     MOST_ABOVE = 7  # of the largest element above the one that the terms are scaled by
+    MOST_AHEAD = 1024  # positions of a panel that stay in the second-level cache until the next are done
     STREAMED_GROUP = 8192  # bytes of slices whose results are streamed together: that much waits in line
     STREAMED = 256  # elements that are computed before they are streamed
     SMALLEST_STREAMED = 1 << 23  # bytes of a result that no cache keeps
@@ -378,9 +379,12 @@ cdef inline void add_across(
         count = min(<Py_ssize_t> BLOCK, panel.shape[0] - start)
         quarter = QUARTER if count == BLOCK else quarter_of(n, count)
         positions += 4 * min(quarter, count)
-        ahead = next_x
-        if start + BLOCK < panel.shape[0]:
+        if panel.shape[0] <= MOST_AHEAD:
+            ahead = next_x + start * next_stride
+        elif start + BLOCK < panel.shape[0]:
             ahead = <const char *> &panel[start + BLOCK, 0]
+        else:
+            ahead = next_x
         for i in range(min(quarter, count)):
             for j in range(4):
                 prefetch(ahead + (i + j * quarter) * next_stride, next_bytes)
