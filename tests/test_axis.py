@@ -929,11 +929,11 @@ def kinds_of_slices(n, dtype):
     rng = np.random.default_rng(n)
     position = np.arange(n)
     rest = rng.normal(0, 2, n)
-    range_of_terms = 150 if dtype == np.float32 else 800
+    range_of_terms, above = (150, 20) if dtype == np.float32 else (800, 12)
     kinds = {
         "ordinary": rest,
-        "7 above the first 64": np.where(position == n - 1, rest[:64].max() + 7, rest - 1),
-        "a little more than 7 above": np.where(position == n - 1, rest[:64].max() + 7.001, rest - 1),
+        "just within reach of the first 64": np.where(position == n - 1, rest[:64].max() + above, rest - 1),
+        "just out of it": np.where(position == n - 1, rest[:64].max() + above + 0.001, rest - 1),
         "far above": np.where(position == n - 1, 300.0, rest),
         "rising out of range": position * (4.0 * range_of_terms / n) - 2 * range_of_terms,
         "falling out of range": 2 * range_of_terms - position * (4.0 * range_of_terms / n),
@@ -947,8 +947,10 @@ def kinds_of_slices(n, dtype):
         "half of them tied": np.where(position % 2 == 0, 2.0, -40.0),
         "nothing but the largest": np.where(position == n // 2, 0.0, -inf),
     }
-    for weight in (-8, -11, -13, -16, -25, -40, -70, -100):
-        kinds[f"others weigh exp({weight})"] = np.where(position == n // 3, 1.5, 1.5 + weight + 0.01 * rest)
+    for weight in (-5, -8, -11, -13, -16, -19, -22, -25, -40, -70, -100):
+        others = 1.5 + weight + 0.01 * rest
+        kinds[f"others weigh exp({weight})"] = np.where(position == n // 3, 1.5, others)
+        kinds[f"others weigh exp({weight}), ahead in the first block"] = np.where(position == 9, 1.5, others)
     return {name: x.astype(dtype) for name, x in kinds.items()}
 
 

@@ -43,7 +43,6 @@ cdef enum:
     CHUNK = 4096  # positions whose sum is scaled by one element
     SHORTEST_ALONG = 64  # positions from which a contiguous slice is vectorised along itself
     SCRATCH = 32768  # bytes of a gathered block, or of slices whose sums are finished together
-    MOST_ABOVE = 7  # of the largest element above the one that the terms are scaled by
     MOST_AHEAD = 1024  # positions of a panel that stay in the second-level cache until the next are done
     STREAMED_GROUP = 8192  # bytes of slices whose results are streamed together: that much waits in line
     STREAMED = 256  # elements that are computed before they are streamed
@@ -55,12 +54,14 @@ cdef enum:
 cdef extern from *:
     """
     #define TWO_120 0x1p120
-    /* Sums in float64 begin with this. The largest term is less than 2^132, and 256 of a chunk meet in one
-       sum: so none changes the exponent. */
-    #define OFFSET 0x1.8p141
-    #define TWO_MINUS_18 0x1p-18
+    /* Sums in float64 begin with this: no term is larger, and none changes the exponent. 256 terms of a
+       chunk meet in one sum, each less than 2^138; in a slice of one block, 64 of less than 2^121. */
+    #define OFFSET 0x1.8p148
+    #define OFFSET_OF_BLOCK 0x1.8p129
+    #define TWO_MINUS_24_DOUBLE 0x1p-24
+    #define TWO_MINUS_40 0x1p-40
     """
-    const double TWO_120, OFFSET, TWO_MINUS_18
+    const double TWO_120, OFFSET, OFFSET_OF_BLOCK, TWO_MINUS_24_DOUBLE, TWO_MINUS_40
 
 
 cdef enum way:
@@ -133,9 +134,16 @@ cdef inline bint keeps(way how) noexcept nogil:
     return how == KEPT or how == KEPT_SHIFTED
 
 
-cdef inline double offset_of(real *tag, way how) noexcept nogil:
-    """What a sum begins with, so that no term need be compared with it."""
-    return 0 if real is float32 or how == APART else OFFSET
+cdef inline double offset_of(real *tag, way how, Py_ssize_t n) noexcept nogil:
+    """What the sums over slices of n positions begin with."""
+    if real is float32:
+        return 0
+    return 0 if how == APART else OFFSET_OF_BLOCK if n <= BLOCK else OFFSET
+
+
+cdef inline double most_above(real *tag) noexcept nogil:
+    """How far the largest element may exceed the one that the terms are scaled by."""
+    return 20 if real is float32 else 12
 
 
 cdef inline void add_four(
@@ -284,7 +292,7 @@ cdef inline void add_along(
     cdef real shift = <real> by.shift[lane], scale = <real> by.scale[lane], lowest = <real> by.lowest[lane]
     cdef Py_ssize_t i, quarter = 0, whole = x.shape[0] // BLOCK * BLOCK, count = x.shape[0] - whole
     for i in range(QUARTER):
-        high[i] = offset_of[real](NULL, how)
+        high[i] = offset_of[real](NULL, how, n)
         low[i] = others[i] = 0
         largest[i] = <real> found.largest[lane] if how == APART else -INFINITY
     for i in range(x.shape[0] // BLOCK):
@@ -311,7 +319,7 @@ cdef inline void add_along(
         if keeps(how):
             memcpy(out + whole * sizeof(real), terms, count * sizeof(real))
     for i in range(QUARTER):
-        high[i] -= offset_of[real](NULL, how)
+        high[i] -= offset_of[real](NULL, how, n)
     add_halves[real](NULL, high, low, 8)
     add_halves[real](NULL, high, low, 4)
     add_halves[real](NULL, high, low, 2)
@@ -601,7 +609,7 @@ cdef void add_lanes(
             half //= 2
     for i in range(half):
         for j in range(width):
-            space.high[i * width + j] = offset_of[real](NULL, how)
+            space.high[i * width + j] = offset_of[real](NULL, how, n)
             if real is float64:
                 space.low[i * width + j] = 0
     for j in range(width):
@@ -636,7 +644,7 @@ cdef void add_lanes(
     if real is float64:
         for i in range(half):
             for j in range(width):
-                space.high[i * width + j] -= offset_of[real](NULL, how)
+                space.high[i * width + j] -= offset_of[real](NULL, how, n)
     if half > 8:
         add_halves[real](NULL, space.high, space.low, 8 * width)
     if half > 4:
@@ -664,11 +672,12 @@ cdef int set_scaling(real *tag, const sums *found, Py_ssize_t width, scaling *by
 
 
 cdef void take_off_largest(
-    real *tag, const scaling *by, Py_ssize_t width, sums *found, bint *settled
+    real *tag, Py_ssize_t n, const scaling *by, Py_ssize_t width, sums *found, bint *settled
 ) noexcept nogil:
     """Leave the largest element out of the sum of all; settled is where what remains has all its digits.
 
-    That needs a scale that fits, and others that together weigh enough beside the largest. NaN never settles.
+    That needs a scale that fits, and others that together weigh enough: beside the largest, or in float64
+    beside what the sums began with, since its rounding errors are not added exactly. NaN never settles.
     """
     cdef double enough[MOST_LANES]
     cdef double term
@@ -680,13 +689,14 @@ cdef void take_off_largest(
         found.ties[j] = 1
         if real is float32:
             found.high[j] -= term
+            enough[j] = found.high[j] - TWO_MINUS_24_DOUBLE * term
         else:
             add_exactly(&found.high[j], &found.low[j], -term)
             normalise(&found.high[j], &found.low[j])
-        enough[j] = found.high[j] - TWO_MINUS_18 * term
+            enough[j] = found.high[j] - TWO_MINUS_40 * offset_of[real](NULL, TOGETHER, n)
     for j in range(width):
         settled[j] = (
-            enough[j] >= 0 and by.shift[j] == 0 and found.largest[j] - found.reference[j] <= MOST_ABOVE
+            enough[j] >= 0 and by.shift[j] == 0 and found.largest[j] - found.reference[j] <= most_above[real](NULL)
         )
 
 
@@ -708,7 +718,7 @@ cdef void add_terms(
         add_lanes[real](
             reduced, group, start, stop, TOGETHER, NULL, &by, found, next_x, space, row, panel, panel, array
         )
-        take_off_largest[real](NULL, &by, width, found, settled)
+        take_off_largest[real](NULL, size(reduced), &by, width, found, settled)
     else:
         for j in range(width):
             settled[j] = False
@@ -746,7 +756,7 @@ cdef int correct_reference(real *tag, Py_ssize_t width, sums *total) noexcept no
     cdef int count = 0
     set_scaling[real](NULL, total, width, &by)
     for j in range(width):
-        if by.shift[j] != 0 or not total.largest[j] - total.reference[j] <= MOST_ABOVE:
+        if by.shift[j] != 0 or not total.largest[j] - total.reference[j] <= most_above[real](NULL):
             total.reference[j] = total.largest[j]
             count += 1
     return count

@@ -428,7 +428,7 @@ cdef inline real exp_term(
 
 
 cdef inline void exp_range(real reference, real *shift, real *scale, real *lowest) noexcept nogil:
-    """What `exp_term` needs for a slice with this element, if it is finite, and none that is larger by 8.
+    """What `exp_term` needs for a slice with this element, if it is finite, and none much larger.
 
     A term counts down to 2^-1138 (float32: 2^-187) of the reference: 2^63 (2^37) terms of that size do not
     reach half the smallest subnormal. The reference is near 2^120 (2^64), so that the smallest that counts
