@@ -696,7 +696,9 @@ cdef void take_off_largest(
             enough[j] = found.high[j] - TWO_MINUS_40 * offset_of[real](NULL, TOGETHER, n)
     for j in range(width):
         settled[j] = (
-            enough[j] >= 0 and by.shift[j] == 0 and found.largest[j] - found.reference[j] <= most_above[real](NULL)
+            enough[j] >= 0
+            and by.shift[j] == 0
+            and found.largest[j] - found.reference[j] <= most_above[real](NULL)
         )
 
 
