@@ -487,6 +487,11 @@ cdef void write_across(
 # ---- the positions of one group of lanes -----------------------------------------------------------
 
 
+cdef inline Py_ssize_t computed_lanes(real *tag, const lanes *group) noexcept nogil:
+    """ALONG only those there are; otherwise all of a panel, filled or not."""
+    return group.count if group.arranged == ALONG else lanes_of[real](NULL)
+
+
 cdef inline char *terms_of(
     const lanes *group, const workspace *space, Py_ssize_t lane, Py_ssize_t lane_bytes
 ) noexcept nogil:
@@ -711,7 +716,7 @@ cdef void add_terms(
     cdef scaling by, by_anew
     cdef bint settled[MOST_LANES]
     cdef int unsettled = 0, shifted
-    cdef Py_ssize_t width = group.count if group.arranged == ALONG else lanes_of[real](NULL), infinite = 0, j
+    cdef Py_ssize_t width = computed_lanes[real](NULL, group), infinite = 0, j
     find_largest[real](
         reduced, group, start, min(start + BLOCK, stop), found.reference, space, row, panel, array
     )
@@ -773,7 +778,7 @@ cdef void keep_terms(
     They are left in ``out``, or in the panel if that holds all positions.
     """
     cdef scaling by
-    cdef Py_ssize_t width = group.count if group.arranged == ALONG else lanes_of[real](NULL)
+    cdef Py_ssize_t width = computed_lanes[real](NULL, group)
     cdef way how = KEPT_SHIFTED if set_scaling[real](NULL, found, width, &by) else KEPT
     add_lanes[real](
         reduced, group, start, stop, how, NULL, &by, found, next_x, space, row, panel, panel, array
@@ -937,7 +942,7 @@ cdef void finish(
     real *tag, reduction which, const lanes *group, const sums *total, answers *found
 ) noexcept nogil:
     """From the sums of whole slices to what `write_result` needs, or to the logsumexp itself."""
-    cdef Py_ssize_t j, width = group.count if group.arranged == ALONG else lanes_of[real](NULL)
+    cdef Py_ssize_t j, width = computed_lanes[real](NULL, group)
     cdef double high[MOST_LANES]
     cdef double low[MOST_LANES]
     cdef double unit, unit_tail, value
@@ -1086,7 +1091,7 @@ cdef void add_chunks(
     cdef sums next_chunk
     cdef sums *found = total
     cdef const char *next_x
-    cdef Py_ssize_t end, width = group.count if group.arranged == ALONG else lanes_of[real](NULL)
+    cdef Py_ssize_t end, width = computed_lanes[real](NULL, group)
     while start < stop:
         end = min(start + CHUNK, stop)
         next_x = what_follows[real](NULL, where, group, end)
@@ -1118,7 +1123,7 @@ cdef void add_segments(
             which, where, group, start, min(start + planned.segment, planned.n), &next_segment, space,
             row, panel, array,
         )
-        merge(which, &next_segment, total, group.count if group.arranged == ALONG else lanes_of[real](NULL))
+        merge(which, &next_segment, total, computed_lanes[real](NULL, group))
 
 
 cdef void sum_group(
@@ -1130,7 +1135,7 @@ cdef void sum_group(
     cdef sums total
     cdef scaling by
     cdef bint guessed = False
-    cdef Py_ssize_t n = planned.n, width = group.count if group.arranged == ALONG else lanes_of[real](NULL)
+    cdef Py_ssize_t n = planned.n, width = computed_lanes[real](NULL, group)
     space.gathered = -1
     if which == SOFTMAX:
         find_largest[real](
@@ -1216,7 +1221,7 @@ cdef void compute_group_together(
     cdef answers found
     cdef Py_ssize_t segment, j, width
     locate(where, planned, index, &group)
-    width = group.count if group.arranged == ALONG else lanes_of[real](NULL)
+    width = computed_lanes[real](NULL, &group)
     if which == SOFTMAX:
         for segment in prange(planned.segments, schedule="static", num_threads=threads):
             compute_segment[real](
