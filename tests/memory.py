@@ -1,7 +1,10 @@
 """What a process takes of the memory, as the operating system sees it."""
 
+import ctypes
+import mmap
 import sys
 
+import numpy as np
 import pytest
 
 MEGABYTE = 2**20
@@ -14,3 +17,15 @@ def resident_peak():
     with open("/proc/self/status") as file:
         (line,) = (line for line in file if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024
+
+
+def bytes_between_forbidden_pages(pages):
+    """Memory as an array of uint8; to touch what is before or behind it ends the process."""
+    size = pages * mmap.PAGESIZE
+    memory = mmap.mmap(-1, size + 2 * mmap.PAGESIZE)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    libc = ctypes.CDLL(None, use_errno=True)
+    for page in (start, start + mmap.PAGESIZE + size):
+        if libc.mprotect(ctypes.c_void_p(page), ctypes.c_size_t(mmap.PAGESIZE), 0):
+            raise OSError(ctypes.get_errno(), "mprotect")
+    return np.frombuffer(memory, np.uint8, size, mmap.PAGESIZE)

@@ -5,6 +5,7 @@ then known bit for bit, however the array lies in memory.
 """
 
 import math
+import threading
 from functools import cache
 
 import hypothesis
@@ -13,6 +14,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from layouts import laid_out, random_layout, random_shape
+from memory import bytes_between_forbidden_pages, needs_linux
 from reference import BITS, DTYPES, FUNCTIONS, bits
 
 import fastlogit
@@ -118,3 +120,38 @@ def test_as_many_axes_as_numpy_has(name, dtype, ndim):
     np.testing.assert_array_equal(bits(FUNCTIONS[name].call(x)), alone[places])
     assert FUNCTIONS[name].call(x, out=x) is x
     np.testing.assert_array_equal(bits(x), alone[places])
+
+
+@needs_linux
+@CASES
+def test_nothing_outside_is_read_or_written(name, dtype):
+    """Rows whose first element begins a page and rows whose last one ends it; a fault would end the process."""
+    values, alone = pool(name, dtype)
+    memory = bytes_between_forbidden_pages(4).view(dtype)
+    for step in (1, 2, 3, 7):
+        for length in [*range(1, 70), 100, 257, memory.size // step]:
+            extent = (length - 1) * step + 1
+            for part in (memory[:extent], memory[memory.size - extent :]):
+                x = part[::step]
+                x[...] = values[:length]
+                FUNCTIONS[name].call(x, out=x)
+                np.testing.assert_array_equal(bits(x), alone[:length], f"{length} elements, step {step}")
+
+
+@CASES
+def test_what_lies_between_may_be_written_meanwhile(name, dtype):
+    """Two threads of Python, each on every second element of one array."""
+    values, alone = pool(name, dtype)
+    places = np.arange(2**16) % POOL_SIZE
+    array = np.empty(places.size, dtype)
+    for _ in range(5):
+        array[...] = values[places]
+        workers = [
+            threading.Thread(target=FUNCTIONS[name].call, args=(half,), kwargs={"out": half})
+            for half in (array[::2], array[1::2])
+        ]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        np.testing.assert_array_equal(bits(array), alone[places])

@@ -2,7 +2,7 @@
 
 The last two axes of the walk are cut into slabs, which are spread over the threads. A slab with contiguous
 rows is computed where it stands. Any other is gathered into the first-level cache, computed and scattered,
-so there is one vectorised loop per formula and element type.
+block by block, so there is one vectorised loop per formula and element type.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
@@ -20,13 +20,18 @@ from fastlogit.kernels.formulas cimport (
     clamp, clamp_bounds, expit, expit_bounds, log_expit, log_expit_bounds, log_expit_within, logit,
     logit_bounds, logit_within,
 )
-from fastlogit.kernels.memory cimport prefetch_line
+from fastlogit.kernels.rows cimport lines_of_row, prefetch_row, put_row, take_row
 from fastlogit.kernels.strided cimport walk
 
 
 cdef enum:
     BLOCK = 1024  # elements tested together: 8 KiB of float64, a quarter of the smallest L1
-    GATHERED = 256  # elements of a gathered slab: their cache lines arrive while the slab before is computed
+    # Gathered, computed and scattered together. Rows at a stride of a power of two share few sets of the L1:
+    # with 1 KiB, columns 0:8 of 64 take half as long again.
+    GATHERED_BYTES = 512
+    # Cache lines asked for before they are needed. L1 has room for few more requests at a time.
+    LINES_AHEAD = 32
+    GATHERED = 1024  # elements of a slab that is gathered: the cost of starting one is then about 2 %
     CONTIGUOUS = 16384  # elements of a contiguous slab: the cost of starting one is then below 0.1 %
     SHORTEST_ROW = 64  # elements of a contiguous row below which gathering several rows is faster
 
@@ -101,48 +106,51 @@ cdef void compute(
             out[i] = log_expit(x[i], lower, upper)
 
 
-cdef void gather(
-    const char *x, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t rows, Py_ssize_t columns,
-    real[::1] target, Py_ssize_t ahead,
+cdef void compute_gathered(
+    formula which, real lower, real upper,
+    const char *x, Py_ssize_t x_row_stride, Py_ssize_t x_column_stride,
+    char *out, Py_ssize_t out_row_stride, Py_ssize_t out_column_stride,
+    Py_ssize_t rows, Py_ssize_t columns, real[::1] block,
 ) noexcept nogil:
-    """Copy a slab, and ask for the one that begins ``ahead`` bytes further on."""
-    cdef Py_ssize_t i, j
-    for i in range(rows):
-        if column_stride == sizeof(real):
-            prefetch_line(x + ahead)
-            prefetch_line(x + ahead + (columns - 1) * column_stride)
-            for j in range(columns):
-                target[i * columns + j] = (<const real *> x)[j]
-        else:
-            for j in range(columns):
-                prefetch_line(x + ahead + j * column_stride)
-                target[i * columns + j] = (<const real *> (x + j * column_stride))[0]
-        x += row_stride
-
-
-cdef void scatter(
-    const real[::1] source,
-    char *out, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t rows, Py_ssize_t columns,
-) noexcept nogil:
-    cdef Py_ssize_t i, j
-    for i in range(rows):
-        if column_stride == sizeof(real):
-            for j in range(columns):
-                (<real *> out)[j] = source[i * columns + j]
-        else:
-            for j in range(columns):
-                (<real *> (out + j * column_stride))[0] = source[i * columns + j]
-        out += row_stride
+    cdef char memory[GATHERED_BYTES]
+    cdef real *elements = <real *> memory
+    cdef Py_ssize_t most = GATHERED_BYTES // sizeof(real)
+    cdef Py_ssize_t most_columns = min(columns, most), most_rows = min(rows, most // most_columns)
+    cdef Py_ssize_t i, j, k, row, column, height, width, ahead
+    ahead = max(1, LINES_AHEAD // (most_rows * lines_of_row(x_column_stride, most_columns))) * (
+        most_rows * x_row_stride if columns == most_columns else most_columns * x_column_stride
+    )
+    for i in range((rows + most_rows - 1) // most_rows):
+        row = i * most_rows
+        height = min(most_rows, rows - row)
+        for j in range((columns + most_columns - 1) // most_columns):
+            column = j * most_columns
+            width = min(most_columns, columns - column)
+            for k in range(height):
+                # Requests for all rows at once would wait for the page table; between copies they need not.
+                prefetch_row(
+                    x + (row + k) * x_row_stride + column * x_column_stride + ahead, x_column_stride, width
+                )
+                take_row[real](
+                    x + (row + k) * x_row_stride + column * x_column_stride, x_column_stride,
+                    elements + k * width, width,
+                )
+            point_1d(block, memory, height * width, sizeof(real))
+            compute[real](which, block, block, lower, upper)
+            for k in range(height):
+                put_row[real](
+                    elements + k * width,
+                    out + (row + k) * out_row_stride + column * out_column_stride, out_column_stride, width,
+                )
 
 
 cdef void compute_slab(
     formula which, real lower, real upper,
     char *x, Py_ssize_t x_row_stride, Py_ssize_t x_column_stride,
     char *out, Py_ssize_t out_row_stride, Py_ssize_t out_column_stride,
-    Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t ahead, real[::1] x_row, real[::1] out_row,
+    Py_ssize_t rows, Py_ssize_t columns, real[::1] x_row, real[::1] out_row,
 ) noexcept nogil:
     """The memoryviews come in empty; here they are pointed at what they are to cover."""
-    cdef float64 memory[GATHERED]
     cdef Py_ssize_t longest = BLOCK if which == LOGIT or which == LOG_EXPIT else CONTIGUOUS
     cdef Py_ssize_t i, block, start, length
     cdef Py_ssize_t itemsize = sizeof(real)
@@ -160,10 +168,10 @@ cdef void compute_slab(
             rows, columns = columns, rows
             x_row_stride, x_column_stride = x_column_stride, x_row_stride
             out_row_stride, out_column_stride = out_column_stride, out_row_stride
-        point_1d(x_row, memory, rows * columns, itemsize)
-        gather[real](x, x_row_stride, x_column_stride, rows, columns, x_row, ahead)
-        compute[real](which, x_row, x_row, lower, upper)
-        scatter[real](x_row, out, out_row_stride, out_column_stride, rows, columns)
+        compute_gathered[real](
+            which, lower, upper, x, x_row_stride, x_column_stride, out, out_row_stride, out_column_stride,
+            rows, columns, x_row,
+        )
     leave(caller)
 
 
@@ -238,7 +246,6 @@ cdef void transform_slab(
         out + row * path.out_strides[last - 1] + column * path.out_strides[last],
         path.out_strides[last - 1], path.out_strides[last],
         min(slab_rows, path.shape[last - 1] - row), min(slab_columns, path.shape[last] - column),
-        slab_columns * path.x_strides[last] if slabs_across > 1 else slab_rows * path.x_strides[last - 1],
         row_view, row_view,
     )
 
