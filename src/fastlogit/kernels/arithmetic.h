@@ -37,34 +37,48 @@ static inline float fastlogit_negative_part32(float x)
 }
 
 /* muladd: a * b + c, rounded once or twice, whichever the processor does at full speed.
-   residual: c - a * b with the product exact. Where there is no fused instruction the product is split
-   by the algorithm of Veltkamp and Dekker (Numer. Math. 18 (1971) 224-242); a float product is exact in
-   double. */
+   residual: c - a * b with the product exact, for a product near c.
+   residual_with_tail: c - a * (b + b_tail), for a b_tail in the last digits of b.
+   Where there is no fused instruction the factors are cut into two halves, the upper one short enough that
+   its products are exact; what a_low * b loses is 2^-79 of the product. A float product is exact in double. */
 #if defined(__FMA__) || defined(__aarch64__) || defined(__FP_FAST_FMA)
 #define FASTLOGIT_FUSED 1
 static inline double fastlogit_muladd64(double a, double b, double c) { return fma(a, b, c); }
 static inline float fastlogit_muladd32(float a, float b, float c) { return fmaf(a, b, c); }
 static inline double fastlogit_residual64(double a, double b, double c) { return fma(-a, b, c); }
 static inline float fastlogit_residual32(float a, float b, float c) { return fmaf(-a, b, c); }
+static inline double fastlogit_residual_with_tail64(double a, double b, double b_tail, double c)
+{
+    return fma(-a, b_tail, fma(-a, b, c));
+}
+static inline float fastlogit_residual_with_tail32(float a, float b, float b_tail, float c)
+{
+    return fmaf(-a, b_tail, fmaf(-a, b, c));
+}
 #else
 #define FASTLOGIT_FUSED 0
 static inline double fastlogit_muladd64(double a, double b, double c) { return a * b + c; }
 static inline float fastlogit_muladd32(float a, float b, float c) { return a * b + c; }
+static inline double fastlogit_upper_half64(double x)
+{
+    return fastlogit_from_bits64(fastlogit_bits64(x) & ~(uint64_t)0x7ffffff);
+}
+static inline double fastlogit_residual_with_tail64(double a, double b, double b_tail, double c)
+{
+    double a_high = fastlogit_upper_half64(a), b_high = fastlogit_upper_half64(b);
+    return ((c - a_high * b_high) - a_high * ((b - b_high) + b_tail)) - (a - a_high) * b;
+}
+static inline float fastlogit_residual_with_tail32(float a, float b, float b_tail, float c)
+{
+    return (float)((double)c - (double)a * ((double)b + (double)b_tail));
+}
 static inline double fastlogit_residual64(double a, double b, double c)
 {
-    const double splitter = 0x1p27 + 1;
-    double a_high = splitter * a, b_high = splitter * b, a_low, b_low, product;
-    a_high = a_high - (a_high - a);
-    b_high = b_high - (b_high - b);
-    a_low = a - a_high;
-    b_low = b - b_high;
-    product = a * b;
-    return (c - product)
-           - (((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low);
+    return fastlogit_residual_with_tail64(a, b, -0.0, c); /* x + -0.0 is x: the compiler leaves it out */
 }
 static inline float fastlogit_residual32(float a, float b, float c)
 {
-    return (float)((double)c - (double)a * (double)b);
+    return fastlogit_residual_with_tail32(a, b, -0.0f, c);
 }
 #endif
 

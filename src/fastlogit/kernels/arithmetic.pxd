@@ -20,6 +20,10 @@ cdef extern from "arithmetic.h" nogil:
     float muladd32 "fastlogit_muladd32"(float a, float b, float c) noexcept
     double residual64 "fastlogit_residual64"(double a, double b, double c) noexcept
     float residual32 "fastlogit_residual32"(float a, float b, float c) noexcept
+    double residual_with_tail64 "fastlogit_residual_with_tail64"(
+        double a, double b, double b_tail, double c) noexcept
+    float residual_with_tail32 "fastlogit_residual_with_tail32"(
+        float a, float b, float b_tail, float c) noexcept
 
     const bint FUSED "FASTLOGIT_FUSED"
 
@@ -51,8 +55,16 @@ cdef inline real muladd(real a, real b, real c) noexcept nogil:
 
 
 cdef inline real residual(real a, real b, real c) noexcept nogil:
-    """c - a * b, rounded once."""
+    """c - a * b for a product near c, rounded once."""
     if real is float32:
         return residual32(a, b, c)
     else:
         return residual64(a, b, c)
+
+
+cdef inline real residual_with_tail(real a, real b, real b_tail, real c) noexcept nogil:
+    """c - a * (b + b_tail) for a product near c, the roundings far behind the last digit of c."""
+    if real is float32:
+        return residual_with_tail32(a, b, b_tail, c)
+    else:
+        return residual_with_tail64(a, b, b_tail, c)

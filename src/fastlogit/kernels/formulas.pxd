@@ -10,7 +10,7 @@ from libc.stdint cimport uint64_t
 
 from fastlogit.kernels.arithmetic cimport (
     FUSED, bits32, bits64, float32, float64, from_bits32, from_bits64, longdouble, muladd, muladd32, muladd64,
-    negative_part32, negative_part64, real, residual, residual64,
+    negative_part32, negative_part64, real, residual64, residual_with_tail,
 )
 
 
@@ -99,7 +99,7 @@ cdef inline void exp_parts(
     A caller that leaves p_tail out does not pay for it: then the roundings of r and p remain, 2^-55 each,
     in float32 2^-26. ``careful``, a constant, leaves that of p alone, for two operations.
     """
-    cdef real biased, k, high, low, r, z, q
+    cdef real biased, k, high, low, r, z, q, rest
     if real is float32:
         biased = muladd32(x, <float> LOG2_E, ROUND_AND_BIAS_32 + scale)
         k = biased - (ROUND_AND_BIAS_32 + scale)
@@ -127,8 +127,14 @@ cdef inline void exp_parts(
         q = muladd64(z, q, muladd64(EXP_7, r, EXP_6))
         q = muladd64(z, q, muladd64(EXP_5, r, EXP_4))
         q = muladd64(z, q, muladd64(EXP_3, r, EXP_2))
-        p[0] = high + muladd64(z, q, low) if careful else muladd64(z, q, r)
-        p_tail[0] = muladd64(z, q, r - p[0]) + muladd64(k, -LN2_LOW, high - r)
+        if careful:
+            rest = muladd64(z, q, low)
+            p[0] = high + rest
+            # Where high is the smaller one, the sum is so small that its rounding is far below 2^-53.
+            p_tail[0] = rest - (p[0] - high)
+        else:
+            p[0] = muladd64(z, q, r)
+            p_tail[0] = muladd64(z, q, r - p[0]) + muladd64(k, -LN2_LOW, high - r)
 
 
 cdef inline double atanh_tail(double z) noexcept nogil:
@@ -185,8 +191,8 @@ cdef inline real expit(real x) noexcept nogil:
     two. One Newton step takes them and the rounding of the reciprocal off. What is left is the error of p
     and the last rounding, which in float64 would exceed 1 ulp together if the rounding of r were not kept;
     without fused multiply-add p is rounded more often, and its tail goes along.
-    All is computed times 2^-96 (float32: 2^-24), so that neither exp nor a product that the residual
-    splits overflows, and a subnormal result is rounded from a normal one.
+    All is computed times 2^-96 (float32: 2^-24), so that exp does not overflow, and a subnormal result is
+    rounded from a normal one.
     """
     cdef real one, power, p, p_tail, whole, part, denominator, tail, v
     if real is float32:
@@ -202,7 +208,7 @@ cdef inline real expit(real x) noexcept nogil:
     if not FUSED:
         tail = tail + power * p_tail
     v = 1 / denominator
-    return muladd[real](v, muladd[real](-v, tail, residual[real](v, denominator, 1)), v) * one
+    return muladd[real](v, residual_with_tail[real](v, denominator, tail, 1), v) * one
 
 
 cdef inline void log_expit_bounds(real *lower, real *upper) noexcept nogil:

@@ -90,7 +90,7 @@ cdef void compute_weighted(real *tag, const weighted_slices *where, Py_ssize_t i
             rest = 0
             add_exactly(&difference, &rest, -reference)
             exp_parts[float64](
-                difference, HEADROOM + exponent - reference_exponent, True, &power, &p, &p_tail
+                difference, HEADROOM + exponent - reference_exponent, False, &power, &p, &p_tail
             )
             weight = weight * power
             add_exactly(&high, &low, weight)
