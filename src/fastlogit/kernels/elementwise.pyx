@@ -9,6 +9,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from cython.parallel cimport prange
 from libc.float cimport DBL_MIN
 from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcpy
 
 from fastlogit.kernels.arithmetic cimport (
     bits32, bits64, enter, environment, float32, float64, leave, point_1d, real,
@@ -24,7 +25,21 @@ from fastlogit.kernels.rows cimport lines_of_row, prefetch_row, put_row, take_ro
 from fastlogit.kernels.strided cimport walk
 
 
+cdef extern from *:
+    """
+    #if defined(__AVX512F__)
+    #define VECTOR_BYTES 64
+    #elif defined(__AVX__)
+    #define VECTOR_BYTES 32
+    #else
+    #define VECTOR_BYTES 16
+    #endif
+    """
+    const Py_ssize_t VECTOR_BYTES  # of those that the compiler makes of a loop here
+
+
 cdef enum:
+    WIDEST_VECTOR = 64  # bytes
     BLOCK = 1024  # elements tested together: 8 KiB of float64, a quarter of the smallest L1
     # Gathered, computed and scattered together. Rows at a stride of a power of two share few sets of the L1:
     # with 1 KiB, columns 0:8 of 64 take half as long again.
@@ -73,37 +88,61 @@ cdef void set_bounds(formula which, double eps, real *lower, real *upper) noexce
         clamp_bounds[real](eps, lower, upper)
 
 
+cdef inline real evaluate(formula which, bint within, real x, real lower, real upper) noexcept nogil:
+    """``which`` and ``within`` are constants, the latter: whether x needs no care for extreme values."""
+    if which == EXPIT:
+        return expit[real](clamp[real](x, lower, upper))
+    if which == LOG_EXPIT:
+        if real is float32:
+            return log_expit_within[real](x, clamp[real](x, lower, upper))
+        else:
+            return log_expit_within[real](x, x) if within else log_expit(x, lower, upper)
+    if which == CLAMPED_LOGIT:
+        x = clamp[real](x, lower, upper)
+    return logit_within[real](x) if within else logit[real](x)
+
+
+cdef inline void evaluate_all(
+    formula which, bint within, const real[::1] x, real[::1] out, real lower, real upper
+) noexcept nogil:
+    """Two and two vectors at once, so that one is computed while the other waits for its operands.
+
+    Nobody else reaches ``results``, so the compiler may mix the instructions of all four; ``out`` could be x.
+    Whole halves of x side by side would do as well in the caches, but not in memory: twice as many streams.
+    """
+    cdef char memory[4 * WIDEST_VECTOR]
+    cdef real *results = <real *> memory
+    cdef Py_ssize_t i, j, k, pair = 2 * VECTOR_BYTES // sizeof(real), many = x.shape[0] // (2 * pair)
+    for k in range(many):
+        i = k * 2 * pair
+        for j in range(pair):
+            results[j] = evaluate[real](which, within, x[i + j], lower, upper)
+            results[pair + j] = evaluate[real](which, within, x[i + pair + j], lower, upper)
+        memcpy(&out[i], results, 2 * pair * sizeof(real))
+    for i in range(many * 2 * pair, x.shape[0]):
+        out[i] = evaluate[real](which, within, x[i], lower, upper)
+
+
 cdef void compute(
     formula which, const real[::1] x, real[::1] out, real lower, real upper
 ) noexcept nogil:
     """One block. What only few elements need is tested for all together; the others do not pay for it."""
-    cdef Py_ssize_t i
-    if which == LOGIT:
+    if which == EXPIT:
+        evaluate_all[real](EXPIT, True, x, out, lower, upper)
+    elif which == LOG_EXPIT:
+        if real is float32 or all_between[real](x, 0, upper, True):
+            evaluate_all[real](LOG_EXPIT, True, x, out, lower, upper)
+        else:
+            evaluate_all[real](LOG_EXPIT, False, x, out, lower, upper)
+    elif which == LOGIT:
         if all_between[real](x, lower, upper, False):
-            for i in range(x.shape[0]):
-                out[i] = logit_within[real](x[i])
+            evaluate_all[real](LOGIT, True, x, out, lower, upper)
         else:
-            for i in range(x.shape[0]):
-                out[i] = logit[real](x[i])
-    elif which == CLAMPED_LOGIT:
-        if lower >= DBL_MIN:
-            for i in range(x.shape[0]):
-                out[i] = logit_within[real](clamp[real](x[i], lower, upper))
-        else:
-            for i in range(x.shape[0]):
-                out[i] = logit[real](clamp[real](x[i], lower, upper))
-    elif which == EXPIT:
-        for i in range(x.shape[0]):
-            out[i] = expit[real](clamp[real](x[i], lower, upper))
-    elif real is float32:
-        for i in range(x.shape[0]):
-            out[i] = log_expit_within[real](x[i], clamp[real](x[i], lower, upper))
-    elif all_between[real](x, 0, upper, True):
-        for i in range(x.shape[0]):
-            out[i] = log_expit_within[real](x[i], x[i])
+            evaluate_all[real](LOGIT, False, x, out, lower, upper)
+    elif lower >= DBL_MIN:
+        evaluate_all[real](CLAMPED_LOGIT, True, x, out, lower, upper)
     else:
-        for i in range(x.shape[0]):
-            out[i] = log_expit(x[i], lower, upper)
+        evaluate_all[real](CLAMPED_LOGIT, False, x, out, lower, upper)
 
 
 cdef void compute_gathered(
@@ -151,15 +190,14 @@ cdef void compute_slab(
     Py_ssize_t rows, Py_ssize_t columns, real[::1] x_row, real[::1] out_row,
 ) noexcept nogil:
     """The memoryviews come in empty; here they are pointed at what they are to cover."""
-    cdef Py_ssize_t longest = BLOCK if which == LOGIT or which == LOG_EXPIT else CONTIGUOUS
     cdef Py_ssize_t i, block, start, length
     cdef Py_ssize_t itemsize = sizeof(real)
     cdef environment caller = enter()
     if is_contiguous(itemsize, x_column_stride, out_column_stride, rows, columns):
         for i in range(rows):
-            for block in range((columns + longest - 1) // longest):
-                start = block * longest
-                length = min(longest, columns - start)
+            for block in range((columns + BLOCK - 1) // BLOCK):
+                start = block * BLOCK
+                length = min(<Py_ssize_t> BLOCK, columns - start)
                 point_1d(x_row, x + i * x_row_stride + start * itemsize, length, itemsize)
                 point_1d(out_row, out + i * out_row_stride + start * itemsize, length, itemsize)
                 compute[real](which, x_row, out_row, lower, upper)
