@@ -1,12 +1,14 @@
 """The number of threads: who sets it, that it is obeyed, and that fork() is survived."""
 
 import os
+import shutil
+import subprocess
 import sys
 import threading
 
 import numpy as np
 import pytest
-from fastlogit._build_config import OPENMP
+from fastlogit._build_config import COMPILER, OPENMP
 from reference import FUNCTIONS, bits
 
 import fastlogit
@@ -179,6 +181,52 @@ def test_small_arrays_start_no_thread(run_python):
         OMP_NUM_THREADS="3",
     )
     assert printed == "0 2\n"
+
+
+COUNT_REGIONS = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+int regions;
+void GOMP_parallel(void (*call)(void *), void *data, unsigned threads, unsigned flags)
+{
+    void (*real)(void (*)(void *), void *, unsigned, unsigned) = dlsym(RTLD_NEXT, "GOMP_parallel");
+    regions++;
+    real(call, data, threads, flags);
+}
+"""
+
+
+@needs_openmp
+@needs_linux
+def test_one_thread_enters_no_parallel_region(run_python, tmp_path):
+    """Entering one costs more than eight elements take, with one thread too: gcc's library is asked how often."""
+    compiler = shutil.which("gcc")
+    if compiler is None or not COMPILER.startswith("gcc "):
+        pytest.skip("needs gcc, and its OpenMP in this build")
+    source, library = tmp_path / "regions.c", tmp_path / "regions.so"
+    source.write_text(COUNT_REGIONS)
+    link = ["-shared", "-fPIC", "-Wl,--no-as-needed", "-lgomp", "-ldl"]
+    subprocess.run([compiler, str(source), "-o", str(library), *link], check=True)
+    printed = run_python(
+        "import ctypes\n"
+        "import numpy as np\n"
+        "import fastlogit\n"
+        f"regions = ctypes.c_int.in_dll(ctypes.CDLL({str(library)!r}), 'regions')\n"
+        "weighted = lambda x: fastlogit.logsumexp(x, -1, b=x)\n"
+        "of_slices = [lambda x, f=f: f(x, -1) for f in\n"
+        "             (fastlogit.softmax, fastlogit.log_softmax, fastlogit.logsumexp)]\n"
+        "of_elements = [fastlogit.logit, fastlogit.expit, fastlogit.log_expit]\n"
+        "for shape, threads in (((1, 8), 3), ((40, 8), 3), ((300, 1000), 1), ((300, 1000), 3)):\n"
+        "    for call in (*of_elements, *of_slices, weighted):\n"
+        "        for dtype in ('f4', 'f8'):\n"
+        "            before = regions.value\n"
+        "            with fastlogit.num_threads(threads):\n"
+        "                call(np.full(shape, 0.25, dtype))\n"
+        "            print(regions.value > before, end=' ')\n"
+        "    print()\n",
+        LD_PRELOAD=str(library),
+    )
+    assert [set(line.split()) for line in printed.splitlines()] == [{"False"}] * 3 + [{"True"}]
 
 
 # fork()

@@ -1280,11 +1280,14 @@ cdef int reduce_slices(
         free(parts)
     else:
         threads = <int> min(<Py_ssize_t> threads, planned.groups)
-        for index in prange(threads, schedule="static", num_threads=threads):
-            compute_groups[real](
-                which, where, &planned, index * planned.groups // threads,
-                (index + 1) * planned.groups // threads, row, panel, array,
-            )
+        if threads <= 1:
+            compute_groups[real](which, where, &planned, 0, planned.groups, row, panel, array)
+        else:
+            for index in prange(threads, schedule="static", num_threads=threads):
+                compute_groups[real](
+                    which, where, &planned, index * planned.groups // threads,
+                    (index + 1) * planned.groups // threads, row, panel, array,
+                )
     return 0
 
 
