@@ -125,7 +125,7 @@ def test_as_many_axes_as_numpy_has(name, dtype, ndim):
 @needs_linux
 @CASES
 def test_nothing_outside_is_read_or_written(name, dtype):
-    """Rows whose first element begins a page and rows whose last one ends it; a fault would end the process."""
+    """Rows whose first element begins a page and rows whose last one ends it; a fault ends the process."""
     values, alone = pool(name, dtype)
     memory = bytes_between_forbidden_pages(4).view(dtype)
     for step in (1, 2, 3, 7):

@@ -199,7 +199,7 @@ void GOMP_parallel(void (*call)(void *), void *data, unsigned threads, unsigned 
 @needs_openmp
 @needs_linux
 def test_one_thread_enters_no_parallel_region(run_python, tmp_path):
-    """Entering one costs more than eight elements take, with one thread too: gcc's library is asked how often."""
+    """Entering one, with one thread too, costs more than eight elements: counted in the library of gcc."""
     compiler = shutil.which("gcc")
     if compiler is None or not COMPILER.startswith("gcc "):
         pytest.skip("needs gcc, and its OpenMP in this build")

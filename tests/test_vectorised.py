@@ -36,12 +36,12 @@ class Loop(NamedTuple):
     # So short, and of so fixed a length, that gcc may unroll it and vectorise the statements that follow.
     unrolled: bool = False
     dtypes: tuple[str, ...] = ("float32", "float64")
-    copies: dict[str, int] = {"float32": 1, "float64": 1}  # by inlining, each of them vectorised by itself
+    copies: tuple[int, int] = (1, 1)  # of either dtype, by inlining: each is vectorised by itself
 
 
 # expit, and log_expit, logit and logit with eps with care for extreme values and without; float32 log_expit
 # needs none.
-FORMULAS = {"float32": 6, "float64": 7}
+FORMULAS = (6, 7)
 
 LOOPS = [
     Loop("elementwise", "all_between", "largest_32 = bits_32 if", dtypes=("float32",)),
@@ -174,4 +174,4 @@ def test_loop_is_vectorised(optimisation_report, instruction_set, loop, dtype):
         and ((step.what == "loop" and step.line == head) or (loop.unrolled and step.line in function))
     ]
     assert max(widths, default=0) == VECTOR_BYTES[instruction_set]
-    assert widths.count(VECTOR_BYTES[instruction_set]) >= loop.copies[dtype]
+    assert widths.count(VECTOR_BYTES[instruction_set]) >= loop.copies[list(SPECIALISATIONS).index(dtype)]
