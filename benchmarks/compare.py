@@ -7,10 +7,11 @@
     python benchmarks/compare.py --docs docs --readme README.md     what is published of this machine
 
 First every library's result is compared with fastlogit's; one that disagrees is left out of the row, and
-named. Then the libraries take turns, so that a
-change of the processor's clock meets all of them; a time is the median over all turns. The "floor" is an
-in-place multiplication of the same array by the same number of threads: what it costs to bring the data
-through the processor at all. A library that cannot write into an array that is given, such as SciPy in
+named. Then the libraries take turns, so that a change of the processor's clock meets all of them. All rows
+are measured several times over: where another guest keeps the machine busy for seconds, it spoils one
+round of a row and not all. A time is the median over all turns of all rounds. The "floor" is an in-place
+multiplication of the same array by the same number of threads: what it costs to bring the data through
+the processor at all. A library that cannot write into an array that is given, such as SciPy in
 softmax, returns a new one also in the rows called "preallocated".
 
 The instruction set is chosen by environment variables, of PyTorch too:
@@ -19,7 +20,9 @@ The instruction set is chosen by environment variables, of PyTorch too:
 """
 
 import argparse
+import statistics
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import layouts
@@ -60,7 +63,12 @@ def parse_arguments(arguments):
     parser.add_argument(
         "--seconds", type=float, default=0.15, help="for each library in each row of the table (0.15)"
     )
-    parser.add_argument("--quick", action="store_true", help="smaller arrays, fewer layouts, 0.05 seconds")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="in which these seconds are spent, minutes apart (3)"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="smaller arrays, fewer layouts, one round of 0.05 seconds"
+    )
     parser.add_argument("--csv", metavar="FILE")
     parser.add_argument("--plot", metavar="FILE", help="throughput against size, as SVG or PNG")
     parser.add_argument(
@@ -69,7 +77,7 @@ def parse_arguments(arguments):
     parser.add_argument("--readme", metavar="FILE", help="refresh the table between <!-- speed --> marks")
     options = parser.parse_args(arguments)
     if options.quick:
-        options.size, options.seconds = 18, 0.05
+        options.size, options.seconds, options.rounds = 18, 0.05, 1
         options.layouts = [name for name in options.layouts if name in ("contiguous", "[::2]")]
     options.libraries = ["fastlogit", *(name for name in options.libraries if name != "fastlogit")]
     return options
@@ -114,16 +122,23 @@ def settings_of_plot(options):
 
 
 def measure(settings, libraries, options):
+    """Median nanoseconds per element of each library and of the floor, for each setting."""
     floor = Floor(options.threads)
-    results = {}
-    with tqdm(settings, unit="row", file=sys.stderr) as progress:
-        for setting in progress:
+    times = {setting: defaultdict(list) for setting in settings}
+    order = [(turn, setting) for turn in range(options.rounds) for setting in settings]
+    with tqdm(order, unit="row", file=sys.stderr) as progress:
+        for turn, setting in progress:
             progress.set_description(str(setting))
             contest = Contest(setting, libraries, floor)
             for complaint in contest.leave_out_who_disagrees():
-                progress.write(f"*** {setting}: {complaint}", file=sys.stderr)
-            results[setting] = contest.run(options.seconds)
-    return results
+                if turn == 0:
+                    progress.write(f"*** {setting}: {complaint}", file=sys.stderr)
+            for name, of_name in contest.run(options.seconds / options.rounds).items():
+                times[setting][name] += of_name
+    return {
+        setting: {name: statistics.median(of_name) for name, of_name in of_setting.items()}
+        for setting, of_setting in times.items()
+    }
 
 
 def main(arguments=None):

@@ -1,7 +1,6 @@
 """Timing libraries side by side: the same arrays, in turns."""
 
 import os
-import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -136,7 +135,7 @@ class Contest:
         return times
 
     def run(self, seconds):
-        """Median nanoseconds per element of each contender: each has so many seconds, and one turn."""
+        """Nanoseconds per element of all batches of a contender: each has so many seconds, and one turn."""
         times = {contender.name: [] for contender in self.contenders}
         left = dict.fromkeys(times, seconds)
         waiting = self.contenders
@@ -147,7 +146,7 @@ class Contest:
                 left[contender.name] -= time.perf_counter() - start
             # Whoever went first goes last: nobody always follows the same neighbour.
             waiting = [contender for contender in waiting[1:] + waiting[:1] if left[contender.name] > 0]
-        return {name: statistics.median(of_name) for name, of_name in times.items()}
+        return times
 
 
 def warn_if_busy():
