@@ -41,7 +41,7 @@ static inline ptrdiff_t fastlogit_put_vectors64(const double *source, char *targ
     return i;
 }
 #else
-/* AVX2 has masked stores, too, but on AMD's processors one takes longer than the four that it replaces. */
+/* AVX2 has masked stores, too, which on Zen 4 take 3 cycles an element, where single stores take 1. */
 static inline ptrdiff_t fastlogit_put_vectors32(const float *source, char *target, ptrdiff_t n)
 {
     (void)source, (void)target, (void)n;
