@@ -1,0 +1,35 @@
+"""The bits of softmax, log_softmax and logsumexp are those on record, on every processor and build.
+
+One record for all that have fused multiply-add, one for those that have not. `slice_corpus` has the slices,
+and the command that makes the record anew when the arithmetic was changed on purpose.
+"""
+
+import json
+
+import pytest
+import slice_corpus
+from fastlogit._build_config import INSTRUCTION_SETS
+
+ARITHMETIC = {"v2": "unfused", "v3": "fused", "v4": "fused"}
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+def test_bits_are_those_on_record(instruction_set, threads, skip_unless_supported, run_python):
+    skip_unless_supported(instruction_set)
+    if instruction_set not in ARITHMETIC:
+        pytest.skip(f"whether {instruction_set} fuses multiplications with additions is the compiler's choice")
+    printed = run_python(
+        "import json, slice_corpus; print(json.dumps(slice_corpus.hashes()))",
+        FASTLOGIT_ISA=instruction_set,
+        OMP_NUM_THREADS=threads,
+    )
+    recorded = json.loads(slice_corpus.RECORD.read_text())[ARITHMETIC[instruction_set]]
+    assert json.loads(printed) == recorded
+
+
+def test_other_scores_give_other_hashes(monkeypatch):
+    before = slice_corpus.hashes()
+    uniform = slice_corpus.uniform
+    monkeypatch.setattr(slice_corpus, "uniform", lambda n, seed: uniform(n, seed + 1))
+    assert not set(before.values()) & set(slice_corpus.hashes().values())
