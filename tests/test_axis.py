@@ -1265,3 +1265,119 @@ def test_masked_elements_do_not_count_and_stay_masked(call, dtype):
 def test_masked_elements_do_not_count_in_a_sum():
     x = np.ma.MaskedArray([[1.0, 7.0, 3.0], [0.5, nan, 2.0]], [[0, 1, 0], [0, 1, 0]])
     same_bits(logsumexp(x, axis=1), logsumexp(x.data[:, ::2].copy(), axis=1))
+
+
+# Elements that do not count
+
+
+MASKED_SHAPES = [
+    ((5, 7), 1),
+    ((5, 7), 0),
+    ((80,), 0),
+    ((70, 100), 1),
+    ((100, 70), 0),
+    ((2, 3, 300), (0, 2)),
+    ((5000, 3), 0),
+    ((3, 5000), 1),
+    ((1, 40_000), 1),
+    ((6000,), None),
+]
+
+
+def hidden(x, mask):
+    """The same scores, with something else where they do not count."""
+    other = x.copy()
+    other[~mask] = np.resize([nan, inf, -inf, 1e30, 0], np.count_nonzero(~mask))
+    return other
+
+
+@EVERY_FUNCTION
+@EVERY_DTYPE
+@pytest.mark.parametrize(("shape", "axis"), MASKED_SHAPES)
+@pytest.mark.parametrize("fraction", [0.0, 0.1, 0.9, 1.0])
+def test_what_does_not_count_is_as_minus_infinity(call, dtype, shape, axis, fraction, restored_threads):
+    rng = np.random.default_rng(3)
+    x = rng.normal(0, 5, shape).astype(dtype)
+    mask = rng.random(shape) < fraction
+    expected = call(np.where(mask, x, -inf).astype(dtype), axis=axis)
+    for threads in (1, 2):
+        fastlogit.set_num_threads(threads)
+        for laid in (mask, np.asfortranarray(mask), np.flip(np.flip(mask).copy())):
+            same_bits(call(hidden(x, mask), axis=axis, where=laid), expected)
+            same_bits(call(np.asfortranarray(hidden(x, mask)), axis=axis, where=laid), expected)
+            if call is not logsumexp:
+                in_place = hidden(x, mask)
+                assert call(in_place, axis=axis, out=in_place, where=laid) is in_place
+                same_bits(in_place, expected)
+
+
+@EVERY_FUNCTION
+@pytest.mark.parametrize("dtype", [*DTYPES, "longdouble", "float16", "int32"])
+def test_masks_broadcast_for_every_dtype(call, dtype):
+    x = np.arange(24).reshape(2, 3, 4).astype(dtype)
+    for mask in ([True, False, True, True], [[[True]], [[False]]], np.array(True), [[True], [False], [True]]):
+        full = np.broadcast_to(mask, x.shape)
+        wide = x.astype(call(x, axis=1).dtype)
+        same_bits(call(x, axis=1, where=mask), call(np.where(full, wide, -inf).astype(wide.dtype), axis=1))
+
+
+@EVERY_DTYPE
+def test_masks_with_weights(dtype):
+    rng = np.random.default_rng(4)
+    x, b, mask = rng.normal(0, 5, (40, 30)).astype(dtype), rng.normal(0, 1, (40, 30)), rng.random((40, 30)) < 0.5
+    b = b.astype(dtype)
+    for axis in (0, 1, None):
+        got = logsumexp(hidden(x, mask), axis=axis, b=b, return_sign=True, where=mask)
+        expected = logsumexp(x, axis=axis, b=np.where(mask, b, 0).astype(dtype), return_sign=True)
+        same_bits(np.array(got), np.array(expected))
+
+
+@EVERY_FUNCTION
+def test_masks_that_are_refused_leave_out_as_it_is(call):
+    x = np.zeros((3, 4))
+    out = np.full(x.shape if call is not logsumexp else (3,), 7.0)
+    for mask, error, message in (
+        (np.ones((3, 4)), TypeError, "where has dtype float64 and must be boolean"),
+        ([1, 0, 1, 1], TypeError, "where has dtype int"),
+        (np.ones((4, 3), bool), ValueError, r"where has shape \(4, 3\), which does not broadcast"),
+        (np.ones((2, 3, 4), bool), ValueError, r"where has shape \(2, 3, 4\), which does not broadcast"),
+    ):
+        with pytest.raises(error, match=f"{call.__name__}: {message}"):
+            call(x, axis=1, out=out, where=mask)
+        assert (out == 7).all()
+
+
+@NORMALISING
+def test_mask_in_the_memory_of_out(call):
+    x = np.random.default_rng(0).normal(size=(8, 8))
+    out = np.zeros_like(x)
+    mask = out.view(bool)[:, :8]
+    mask[...] = np.random.default_rng(1).random((8, 8)) < 0.7
+    same_bits(call(x, axis=1, where=mask.copy()), call(x, axis=1, out=out, where=mask))
+
+
+@NORMALISING
+@EVERY_DTYPE
+def test_masks_ask_for_no_memory(call, dtype):
+    x = np.random.default_rng(0).normal(size=(1024, 1024)).astype(dtype)
+    mask = np.ones(1024, bool)
+    for axis in (0, 1, None):
+        call(x, axis=axis, out=x, where=mask)
+        tracemalloc.start()
+        try:
+            call(x, axis=axis, out=x, where=mask)
+            assert tracemalloc.get_traced_memory()[1] < MEGABYTE / 8
+        finally:
+            tracemalloc.stop()
+
+
+def test_masks_of_a_dask_array_stay_lazy():
+    dask_array = pytest.importorskip("dask.array")
+    x = np.random.default_rng(0).normal(size=(6, 9))
+    mask = np.random.default_rng(1).random((6, 9)) < 0.6
+    lazy = dask_array.from_array(x, chunks=(2, 3))
+    for call in CALLS:
+        for where in (mask, dask_array.from_array(mask, chunks=(3, 9))):
+            got = call(lazy, axis=1, where=where)
+            assert isinstance(got, dask_array.Array)
+            same_bits(got.compute(), call(x, axis=1, where=mask))

@@ -4,8 +4,12 @@ from numpy.typing import ArrayLike, NDArray
 
 _Axis = int | tuple[int, ...] | None
 
-def softmax(x: ArrayLike, axis: _Axis = None, *, out: NDArray[Any] | None = None) -> Any: ...
-def log_softmax(x: ArrayLike, axis: _Axis = None, *, out: NDArray[Any] | None = None) -> Any: ...
+def softmax(
+    x: ArrayLike, axis: _Axis = None, *, out: NDArray[Any] | None = None, where: ArrayLike = True
+) -> Any: ...
+def log_softmax(
+    x: ArrayLike, axis: _Axis = None, *, out: NDArray[Any] | None = None, where: ArrayLike = True
+) -> Any: ...
 def logsumexp(
     a: ArrayLike,
     axis: _Axis = None,
@@ -14,4 +18,5 @@ def logsumexp(
     return_sign: bool = False,
     *,
     out: NDArray[Any] | None = None,
+    where: ArrayLike = True,
 ) -> Any: ...

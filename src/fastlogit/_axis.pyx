@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from fastlogit import _isa
-from fastlogit._arguments import check_out, check_real, working_dtype
+from fastlogit._arguments import check_out, check_real, mask_for, working_dtype
 from fastlogit._containers import is_lazy, lazily, without_masked, wrapped_like
 
 cimport numpy as cnp
@@ -14,16 +14,16 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 
 from fastlogit._arrays cimport can_take_result_of, is_native_float, new_like
 from fastlogit._threads cimport threads_for
-from fastlogit.kernels.axis cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, axis_kernels, reduction, slices
+from fastlogit.kernels.slices cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, slice_function, slice_kernels, slices
 from fastlogit.kernels.strided cimport (
-    MAX_AXES, add_axis, append_axis, has_own_elements, merge_axes, pad_axes, walk,
+    MAX_AXES, add_axis, add_masked_axis, append_axis, begin_walk, has_own_elements, merge_axes, pad_axes, walk,
 )
 from fastlogit.kernels.weighted cimport weighted_kernels, weighted_slices
 
 cnp.import_array()
 
-cdef const axis_kernels *kernels = <const axis_kernels *> PyCapsule_GetPointer(
-    _isa.kernels("axis"), "fastlogit.kernels.axis"
+cdef const slice_kernels *kernels = <const slice_kernels *> PyCapsule_GetPointer(
+    _isa.kernels("slices"), "fastlogit.kernels.slices"
 )
 cdef const weighted_kernels *weighted = <const weighted_kernels *> PyCapsule_GetPointer(
     _isa.kernels("weighted"), "fastlogit.kernels.weighted"
@@ -36,80 +36,94 @@ cdef enum:
 
 
 cdef int transform(
-    reduction which, cnp.ndarray x, cnp.ndarray out, const bint *is_reduced
+    slice_function function, cnp.ndarray x, cnp.ndarray out, object mask, const bint *is_reduced
 ) except -1:
-    """Write the function of the slices of ``x`` to ``out``, which has its axes.
+    """Write the function of the slices of ``x`` to ``out``, which has its axes, as ``mask`` has, unless None.
 
     For logsumexp ``out`` has length 1 along those that are reduced.
     """
-    cdef slices where
+    cdef slices cut
     cdef int axis, threads, failed, itemsize = <int> cnp.PyArray_ITEMSIZE(x)
-    cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(x), mask_stride = 0
+    cdef bint is_float32 = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT
     if n == 0:
         return 0
-    where.kept.axes = where.reduced.axes = 0
-    where.kept.x = cnp.PyArray_BYTES(x)
-    where.kept.out = cnp.PyArray_BYTES(out)
+    begin_walk(
+        &cut.kept, cnp.PyArray_BYTES(x), cnp.PyArray_BYTES(out),
+        NULL if mask is None else cnp.PyArray_BYTES(<cnp.ndarray> mask),
+    )
+    begin_walk(&cut.reduced, NULL, NULL, NULL)
     for axis in range(cnp.PyArray_NDIM(x)):
+        if mask is not None:
+            mask_stride = cnp.PyArray_STRIDE(<cnp.ndarray> mask, axis)
         if is_reduced[axis]:
             append_axis(
-                &where.reduced, cnp.PyArray_DIM(x, axis), cnp.PyArray_STRIDE(x, axis),
-                0 if which == LOGSUMEXP else cnp.PyArray_STRIDE(out, axis),
+                &cut.reduced, cnp.PyArray_DIM(x, axis), cnp.PyArray_STRIDE(x, axis),
+                0 if function == LOGSUMEXP else cnp.PyArray_STRIDE(out, axis), mask_stride,
             )
         else:
-            add_axis(
-                &where.kept, cnp.PyArray_DIM(x, axis), cnp.PyArray_STRIDE(x, axis),
-                cnp.PyArray_STRIDE(out, axis),
+            add_masked_axis(
+                &cut.kept, cnp.PyArray_DIM(x, axis), cnp.PyArray_STRIDE(x, axis),
+                cnp.PyArray_STRIDE(out, axis), mask_stride,
             )
-    merge_axes(&where.kept)
-    merge_axes(&where.reduced)
-    pad_axes(&where.kept, 1, itemsize)
-    pad_axes(&where.reduced, 1, itemsize)
-    reduce = kernels.float32 if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT else kernels.float64
+    merge_axes(&cut.kept)
+    merge_axes(&cut.reduced)
+    pad_axes(&cut.kept, 1, itemsize)
+    pad_axes(&cut.reduced, 1, itemsize)
     if n < SMALLEST_WITHOUT_GIL:
-        failed = reduce(which, &where, 1)
+        failed = kernels.float32(NULL, function, &cut, 1) if is_float32 else kernels.float64(NULL, function, &cut, 1)
     else:
         with nogil:
             threads = threads_for(n, SMALLEST_PARALLEL // itemsize)
-            failed = reduce(which, &where, threads)
+            if is_float32:
+                failed = kernels.float32(NULL, function, &cut, threads)
+            else:
+                failed = kernels.float64(NULL, function, &cut, threads)
     if failed:
         raise MemoryError("no memory for the sums of the segments of a slice")
     return 0
 
 
 cdef int weigh(
-    cnp.ndarray x, cnp.ndarray weights, cnp.ndarray out, cnp.ndarray sign, const bint *is_reduced
+    cnp.ndarray x, cnp.ndarray weights, object mask, cnp.ndarray out, cnp.ndarray sign, const bint *is_reduced
 ) except -1:
-    cdef weighted_slices where
+    cdef weighted_slices cut
     cdef int axis, turn, threads
     cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
-    where.axes = 0
-    where.x = cnp.PyArray_BYTES(x)
-    where.weights = cnp.PyArray_BYTES(weights)
-    where.out = cnp.PyArray_BYTES(out)
-    where.sign = cnp.PyArray_BYTES(sign)
+    cdef bint is_float32 = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT
+    cut.axes = 0
+    cut.x = cnp.PyArray_BYTES(x)
+    cut.weights = cnp.PyArray_BYTES(weights)
+    cut.mask = NULL if mask is None else cnp.PyArray_BYTES(<cnp.ndarray> mask)
+    cut.out = cnp.PyArray_BYTES(out)
+    cut.sign = cnp.PyArray_BYTES(sign)
     for turn in range(2):
         for axis in range(cnp.PyArray_NDIM(x)):
             if is_reduced[axis] == turn:
-                where.shape[where.axes] = cnp.PyArray_DIM(x, axis)
-                where.x_strides[where.axes] = cnp.PyArray_STRIDE(x, axis)
-                where.weights_strides[where.axes] = cnp.PyArray_STRIDE(weights, axis)
-                where.out_strides[where.axes] = cnp.PyArray_STRIDE(out, axis)
-                where.sign_strides[where.axes] = cnp.PyArray_STRIDE(sign, axis)
-                where.axes += 1
+                cut.shape[cut.axes] = cnp.PyArray_DIM(x, axis)
+                cut.x_strides[cut.axes] = cnp.PyArray_STRIDE(x, axis)
+                cut.weights_strides[cut.axes] = cnp.PyArray_STRIDE(weights, axis)
+                cut.mask_strides[cut.axes] = (
+                    0 if mask is None else cnp.PyArray_STRIDE(<cnp.ndarray> mask, axis)
+                )
+                cut.out_strides[cut.axes] = cnp.PyArray_STRIDE(out, axis)
+                cut.sign_strides[cut.axes] = cnp.PyArray_STRIDE(sign, axis)
+                cut.axes += 1
         if turn == 0:
-            where.kept = where.axes
-    weigh_slices = weighted.float32 if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT else weighted.float64
+            cut.kept = cut.axes
     with nogil:
         threads = threads_for(n, SMALLEST_PARALLEL_WEIGHTED)
-        weigh_slices(&where, threads)
+        if is_float32:
+            weighted.float32(&cut, threads)
+        else:
+            weighted.float64(&cut, threads)
     return 0
 
 
 cdef bint elements_are_apart(cnp.ndarray out):
     cdef walk path
     cdef int axis
-    path.axes = 0
+    begin_walk(&path, cnp.PyArray_BYTES(out), cnp.PyArray_BYTES(out), NULL)
     for axis in range(cnp.PyArray_NDIM(out)):
         add_axis(
             &path, cnp.PyArray_DIM(out, axis), cnp.PyArray_STRIDE(out, axis),
@@ -143,62 +157,66 @@ cdef inline bint is_plain(object array):
     return type(array) is cnp.ndarray and is_native_float(<cnp.ndarray> array)
 
 
-cdef object normalise(str name, reduction which, object argument, object axis, object out):
+cdef object shares(str name, slice_function function, object argument, object axis, object out, object where):
     """softmax and log_softmax: a result of the shape of the argument."""
     cdef bint is_reduced[MAX_AXES]
-    cdef object x = argument, dtype = None
+    cdef object x = argument, dtype = None, mask = None
     cdef bint native
     if type(x) is not cnp.ndarray:
         if out is None and is_lazy(argument):
-            return lazily(softmax if which == SOFTMAX else log_softmax, argument, axis)
+            return lazily(softmax if function == SOFTMAX else log_softmax, argument, axis, where)
         x = np.asarray(without_masked(argument))
     native = is_native_float(x)
     if not native:
         check_real(name, x.dtype)
         dtype = working_dtype(x.dtype)
     mark_axes(axis, cnp.PyArray_NDIM(x), is_reduced)
+    if where is not True:
+        mask = mask_for(name, where, x.shape, out)
     if (
         native
         and isinstance(out, cnp.ndarray)
         and can_take_result_of(out, x)
         and elements_are_apart(out)
     ):
-        transform(which, x, out, is_reduced)
+        transform(function, x, out, mask, is_reduced)
         return out
     if out is not None:
         check_out(name, out, x.shape, exact=True)
     if native:
         result = new_like(x)
-        transform(which, x, result, is_reduced)
+        transform(function, x, result, mask, is_reduced)
     elif dtype is None:
-        result = in_longdouble(which, x, tuple(i for i in range(x.ndim) if is_reduced[i]))
+        result = in_longdouble(function, x, tuple(i for i in range(x.ndim) if is_reduced[i]), mask)
     else:
         # The converted copy is the result.
         result = x.astype(dtype)
-        transform(which, result, result, is_reduced)
+        transform(function, result, result, mask, is_reduced)
     if out is not None:
         np.copyto(out, result, casting="same_kind")
         return out
     return wrapped_like(argument, result) if x.ndim else result[()]
 
 
-cdef object in_longdouble(reduction which, object x, tuple axes):
+cdef object in_longdouble(slice_function function, object x, tuple axes, object mask):
     """By NumPy, on one thread: the kernels have no long double."""
+    if mask is not None:
+        x = np.where(mask, x, -np.inf)
     with np.errstate(all="ignore"):
         largest = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
         shifted = x - np.where(np.isfinite(largest), largest, 0)
         terms = np.exp(shifted)
         total = np.sum(terms, axis=axes, keepdims=True)
-        if which == SOFTMAX:
+        if function == SOFTMAX:
             return np.where(np.isfinite(largest), terms / total, np.nan)
-        if which == LOG_SOFTMAX:
+        if function == LOG_SOFTMAX:
             return np.asarray(shifted - np.log(total))
         return np.where(np.isfinite(largest), largest, 0) + np.log(total)
 
 
-def softmax(x, axis=None, *, out=None):
+def softmax(x, axis=None, *, out=None, where=True):
     """
-    softmax(x, axis=None, *, out=None)
+    softmax(x, axis=None, *, out=None, where=True)
 
     Exponentials that sum to 1: ``exp(x) / sum(exp(x))`` along an axis.
 
@@ -214,6 +232,10 @@ def softmax(x, axis=None, *, out=None):
     out : ndarray, optional
         Where the result goes, of the shape of `x`: any strides, and it may be `x` itself. It is
         returned. If its dtype is another one, the result is computed beside it and cast.
+    where : array_like of bool, optional
+        Which elements count; it is broadcast to the shape of `x`. Where it is False the result is 0,
+        whatever the element is, NaN and infinities included. A slice in which none counts gives NaN, as
+        one of -inf alone does.
 
     Returns
     -------
@@ -224,9 +246,10 @@ def softmax(x, axis=None, *, out=None):
     Raises
     ------
     TypeError
-        If `x` is not real, or `out` is not an array.
+        If `x` is not real, `out` is not an array, or `where` is not boolean.
     ValueError
-        If `out` is read-only or has the wrong shape, or `axis` names an axis twice.
+        If `out` is read-only or has the wrong shape, `where` does not broadcast, or `axis` names an axis
+        twice.
     numpy.exceptions.AxisError
         If `x` has no such axis.
 
@@ -248,13 +271,20 @@ def softmax(x, axis=None, *, out=None):
     >>> softmax(x, axis=1, out=x)
     array([[0.09003057, 0.24472847, 0.66524096],
            [0.09003057, 0.24472847, 0.66524096]])
+
+    Sequences of several lengths, padded with whatever there was:
+
+    >>> scores = np.array([[2.0, 1.0, np.nan], [0.5, 0.5, 0.5]])
+    >>> softmax(scores, axis=1, where=[[True, True, False], [True, True, True]])
+    array([[0.73105858, 0.26894142, 0.        ],
+           [0.33333333, 0.33333333, 0.33333333]])
     """
-    return normalise("softmax", SOFTMAX, x, axis, out)
+    return shares("softmax", SOFTMAX, x, axis, out, where)
 
 
-def log_softmax(x, axis=None, *, out=None):
+def log_softmax(x, axis=None, *, out=None, where=True):
     """
-    log_softmax(x, axis=None, *, out=None)
+    log_softmax(x, axis=None, *, out=None, where=True)
 
     Logarithm of `softmax`: ``x - log(sum(exp(x)))`` along an axis.
 
@@ -270,6 +300,10 @@ def log_softmax(x, axis=None, *, out=None):
     out : ndarray, optional
         Where the result goes, of the shape of `x`: any strides, and it may be `x` itself. It is
         returned. If its dtype is another one, the result is computed beside it and cast.
+    where : array_like of bool, optional
+        Which elements count; it is broadcast to the shape of `x`. Where it is False the result is -inf,
+        whatever the element is, NaN and infinities included. A slice in which none counts gives NaN, as
+        one of -inf alone does.
 
     Returns
     -------
@@ -280,9 +314,10 @@ def log_softmax(x, axis=None, *, out=None):
     Raises
     ------
     TypeError
-        If `x` is not real, or `out` is not an array.
+        If `x` is not real, `out` is not an array, or `where` is not boolean.
     ValueError
-        If `out` is read-only or has the wrong shape, or `axis` names an axis twice.
+        If `out` is read-only or has the wrong shape, `where` does not broadcast, or `axis` names an axis
+        twice.
     numpy.exceptions.AxisError
         If `x` has no such axis.
 
@@ -305,7 +340,7 @@ def log_softmax(x, axis=None, *, out=None):
     >>> log_softmax(np.array([40.0, 0.0]))
     array([-4.24835426e-18, -4.00000000e+01])
     """
-    return normalise("log_softmax", LOG_SOFTMAX, x, axis, out)
+    return shares("log_softmax", LOG_SOFTMAX, x, axis, out, where)
 
 
 cdef object reduced_plain(cnp.ndarray x, object axis, bint keepdims):
@@ -328,7 +363,7 @@ cdef object reduced_plain(cnp.ndarray x, object axis, bint keepdims):
     if cnp.PyArray_SIZE(x) == 0:
         result.fill(-np.inf)
     else:
-        transform(LOGSUMEXP, x, result, is_reduced)
+        transform(LOGSUMEXP, x, result, None, is_reduced)
     if not keepdims:
         result = cnp.PyArray_Newshape(result, &kept, cnp.NPY_CORDER)
     if cnp.PyArray_NDIM(result) == 0:
@@ -336,9 +371,9 @@ cdef object reduced_plain(cnp.ndarray x, object axis, bint keepdims):
     return result
 
 
-def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=None):
+def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=None, where=True):
     """
-    logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=None)
+    logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=None, where=True)
 
     Logarithm of a sum of exponentials: ``log(sum(b * exp(a)))`` along an axis.
 
@@ -360,6 +395,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
         Return the sign of the sum as well, and the logarithm of its absolute value.
     out : ndarray, optional
         Where the result goes. It is returned.
+    where : array_like of bool, optional
+        Which elements count; it is broadcast to the shape of `a`. The others add nothing, whatever they are.
 
     Returns
     -------
@@ -371,10 +408,10 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     Raises
     ------
     TypeError
-        If `a` or `b` is not real, or `out` is not an array.
+        If `a` or `b` is not real, `out` is not an array, or `where` is not boolean.
     ValueError
-        If `a` and `b` do not broadcast, `out` is read-only or has the wrong shape, or `axis` names an axis
-        twice.
+        If `a` and `b` do not broadcast, nor `where`, `out` is read-only or has the wrong shape, or `axis`
+        names an axis twice.
     numpy.exceptions.AxisError
         If there is no such axis.
 
@@ -400,12 +437,12 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     (np.float64(1.5413248546129181), np.float64(-1.0))
     """
     cdef bint is_reduced[MAX_AXES]
-    cdef object x = a, dtype = None, weights = None, sign = None
+    cdef object x = a, dtype = None, weights = None, sign = None, mask = None
     cdef int i
-    if b is None and not return_sign and out is None and is_plain(x):
+    if b is None and not return_sign and out is None and where is True and is_plain(x):
         return reduced_plain(x, axis, keepdims)
     if b is None and not return_sign and out is None and is_lazy(a):
-        return lazily(logsumexp, a, axis, keepdims)
+        return lazily(logsumexp, a, axis, where, keepdims)
     x = np.asarray(without_masked(a))
     check_real("logsumexp", x.dtype)
     dtype = working_dtype(x.dtype)
@@ -416,6 +453,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
         x, weights = np.broadcast_arrays(
             np.asarray(x, dtype or np.longdouble), np.asarray(weights, dtype or np.longdouble)
         )
+    if where is not True:
+        mask = mask_for("logsumexp", where, x.shape, out)
     mark_axes(axis, x.ndim, is_reduced)
     axes = tuple(i for i in range(x.ndim) if is_reduced[i])
     kept_shape = tuple(1 if is_reduced[i] else x.shape[i] for i in range(x.ndim))
@@ -423,16 +462,16 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     if out is not None:
         check_out("logsumexp", out, shape, exact=True)
     if dtype is None:
-        result, sign = weighted_in_longdouble(x, weights, axes)
+        result, sign = weighted_in_longdouble(x, weights, axes, mask)
     else:
         x = np.asarray(x, dtype)
         result = np.full(kept_shape, -np.inf, dtype) if x.size == 0 else np.empty(kept_shape, dtype)
         if weights is not None:
             sign = np.zeros(kept_shape, dtype)
             if x.size:
-                weigh(x, weights, result, sign, is_reduced)
+                weigh(x, weights, mask, result, sign, is_reduced)
         else:
-            transform(LOGSUMEXP, x, result, is_reduced)
+            transform(LOGSUMEXP, x, result, mask, is_reduced)
     if sign is None and return_sign:
         sign = np.where(result == -np.inf, 0, np.where(np.isnan(result), np.nan, 1)).astype(result.dtype)
     elif sign is not None and not return_sign:
@@ -450,10 +489,12 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     return result
 
 
-cdef object weighted_in_longdouble(object x, object weights, tuple axes):
+cdef object weighted_in_longdouble(object x, object weights, tuple axes, object mask):
     """By NumPy, on one thread: the kernels have no long double."""
     if weights is None:
-        return in_longdouble(LOGSUMEXP, x, axes), None
+        return in_longdouble(LOGSUMEXP, x, axes, mask), None
+    if mask is not None:
+        weights = np.where(mask, weights, 0)
     with np.errstate(all="ignore"):
         counted = np.where(weights == 0, -np.inf, x)
         largest = np.max(counted, axis=axes, keepdims=True, initial=-np.inf)

@@ -19,7 +19,11 @@ def is_lazy(value: object) -> bool:
 
 
 def lazily(
-    function: Callable[..., Any], x: Any, axis: int | tuple[int, ...] | None, keepdims: bool | None = None
+    function: Callable[..., Any],
+    x: Any,
+    axis: int | tuple[int, ...] | None,
+    where: Any,
+    keepdims: bool | None = None,
 ) -> Any:
     """The function of a dask array, chunk by chunk, once every slice is in one chunk.
 
@@ -30,7 +34,16 @@ def lazily(
     options = {} if keepdims is None else {"keepdims": True}
     dtype = function(np.ones((1,) * x.ndim, x.dtype), axis=axes, **options).dtype
     chunks = tuple((1,) if i in axes and options else chunk for i, chunk in enumerate(x.chunks))
-    result = x.map_blocks(function, axis=axes, dtype=dtype, chunks=chunks, **options)
+    masks = []
+    if where is not True:
+        from dask import array as dask_array
+
+        masks = [dask_array.broadcast_to(dask_array.asarray(where), x.shape).rechunk(x.chunks)]
+
+    def of_chunk(part: Any, mask: Any = True) -> Any:
+        return function(part, axis=axes, where=mask, **options)
+
+    result = x.map_blocks(of_chunk, *masks, dtype=dtype, chunks=chunks)
     return result.squeeze(axis=axes) if keepdims is False else result
 
 

@@ -13,6 +13,8 @@ from fastlogit.kernels.arithmetic cimport (
     negative_part32, negative_part64, real, residual64, residual_with_tail,
 )
 
+from fastlogit.kernels.doubles cimport add_exactly
+
 
 cdef extern from *:
     """
@@ -271,14 +273,6 @@ cdef inline double log_expit(double x, double lower, double upper) noexcept nogi
     beyond = -muladd64(power, p, power) * TWO_MINUS_96 if x > 0 else x
     within = log_expit_within[float64](bounded, bounded)
     return within if x == bounded else beyond
-
-
-cdef inline void add_exactly(double *high, double *low, double term) noexcept nogil:
-    """high += term, with the rounding error of the addition (Knuth's two-sum) added to ``low``."""
-    cdef double total = high[0] + term
-    cdef double part = total - high[0]
-    low[0] += (high[0] - (total - part)) + (term - part)
-    high[0] = total
 
 
 cdef inline double nearest_power(double x, double y, double *power) noexcept nogil:

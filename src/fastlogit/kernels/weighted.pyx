@@ -9,8 +9,9 @@ from cython.parallel cimport prange
 from libc.math cimport INFINITY, fabs, frexp, isfinite
 
 from fastlogit.kernels.arithmetic cimport enter, environment, float32, float64, leave, real, residual64
+from fastlogit.kernels.doubles cimport add_exactly
 from fastlogit.kernels.formulas cimport (
-    HEADROOM, LN2, TWO_64, TWO_MINUS_64, TWO_MINUS_HEADROOM, add_exactly, exp_parts, log_positive,
+    HEADROOM, LN2, TWO_64, TWO_MINUS_64, TWO_MINUS_HEADROOM, exp_parts, log_positive,
 )
 from fastlogit.kernels.weighted cimport weighted_kernels, weighted_slices
 
@@ -27,17 +28,29 @@ cdef inline Py_ssize_t offset(
     return total
 
 
+cdef struct weighted_slice:
+    const weighted_slices *of
+    const char *x
+    const char *weights
+    const char *mask
+
+
 cdef inline void read_pair(
-    real *tag, const weighted_slices *where, const char *x, const char *weights, Py_ssize_t position,
-    double *value, double *weight,
+    real *tag, const weighted_slice *slice, Py_ssize_t position, double *value, double *weight
 ) noexcept nogil:
-    cdef const Py_ssize_t *shape = &where.shape[0]
+    """An element and its weight, 0 where the mask leaves it out."""
+    cdef const weighted_slices *cut = slice.of
+    cdef const Py_ssize_t *shape = &cut.shape[0]
     value[0] = (<const real *> (
-        x + offset(shape, &where.x_strides[0], where.kept, where.axes, position)
+        slice.x + offset(shape, &cut.x_strides[0], cut.kept, cut.axes, position)
     ))[0]
     weight[0] = (<const real *> (
-        weights + offset(shape, &where.weights_strides[0], where.kept, where.axes, position)
+        slice.weights + offset(shape, &cut.weights_strides[0], cut.kept, cut.axes, position)
     ))[0]
+    if cut.mask != NULL and not (
+        slice.mask + offset(shape, &cut.mask_strides[0], cut.kept, cut.axes, position)
+    )[0]:
+        weight[0] = 0
 
 
 cdef inline int take_exponent(double *weight) noexcept nogil:
@@ -48,7 +61,7 @@ cdef inline int take_exponent(double *weight) noexcept nogil:
     return exponent
 
 
-cdef void compute_weighted(real *tag, const weighted_slices *where, Py_ssize_t index) noexcept nogil:
+cdef void compute_weighted(real *tag, const weighted_slices *cut, Py_ssize_t index) noexcept nogil:
     """log(abs(sum)) and sign of the sum of weight * exp(x) over slice number ``index``.
 
     Elements of weight 0 do not count, whatever they are. The exponents of extreme weights go into those
@@ -57,26 +70,29 @@ cdef void compute_weighted(real *tag, const weighted_slices *where, Py_ssize_t i
     exp(x) - 1 are added apart.
     """
     cdef environment caller = enter()
-    cdef const Py_ssize_t *shape = &where.shape[0]
-    cdef char *x = where.x + offset(shape, &where.x_strides[0], 0, where.kept, index)
-    cdef char *weights = where.weights + offset(shape, &where.weights_strides[0], 0, where.kept, index)
-    cdef char *out = where.out + offset(shape, &where.out_strides[0], 0, where.kept, index)
-    cdef char *sign = where.sign + offset(shape, &where.sign_strides[0], 0, where.kept, index)
+    cdef const Py_ssize_t *shape = &cut.shape[0]
+    cdef char *out = cut.out + offset(shape, &cut.out_strides[0], 0, cut.kept, index)
+    cdef char *sign = cut.sign + offset(shape, &cut.sign_strides[0], 0, cut.kept, index)
+    cdef weighted_slice slice
     cdef Py_ssize_t n = 1, position
     cdef double largest = -INFINITY, reference = -INFINITY, infinite = 0, high = 0, low = 0
     cdef double value, weight, difference, rest, power, p, p_tail, result = -INFINITY
     cdef int axis, exponent, reference_exponent = 0
-    for axis in range(where.kept, where.axes):
+    slice.of = cut
+    slice.x = cut.x + offset(shape, &cut.x_strides[0], 0, cut.kept, index)
+    slice.weights = cut.weights + offset(shape, &cut.weights_strides[0], 0, cut.kept, index)
+    slice.mask = cut.mask + offset(shape, &cut.mask_strides[0], 0, cut.kept, index)
+    for axis in range(cut.kept, cut.axes):
         n *= shape[axis]
     for position in range(n):
-        read_pair[real](NULL, where, x, weights, position, &value, &weight)
+        read_pair[real](NULL, &slice, position, &value, &weight)
         exponent = take_exponent(&weight)
         if weight != 0 and value + exponent * LN2 > largest:
             largest = value + exponent * LN2
             reference = value
             reference_exponent = exponent
     for position in range(n):
-        read_pair[real](NULL, where, x, weights, position, &value, &weight)
+        read_pair[real](NULL, &slice, position, &value, &weight)
         exponent = take_exponent(&weight)
         if weight == 0:
             continue
@@ -111,25 +127,25 @@ cdef void compute_weighted(real *tag, const weighted_slices *where, Py_ssize_t i
     leave(caller)
 
 
-cdef void weigh_slices(real *tag, const weighted_slices *where, int threads) noexcept nogil:
+cdef void weigh_slices(real *tag, const weighted_slices *cut, int threads) noexcept nogil:
     cdef Py_ssize_t index, count = 1
     cdef int axis
-    for axis in range(where.kept):
-        count *= where.shape[axis]
+    for axis in range(cut.kept):
+        count *= cut.shape[axis]
     if threads == 1 or count == 1:
         for index in range(count):
-            compute_weighted[real](NULL, where, index)
+            compute_weighted[real](NULL, cut, index)
     else:
         for index in prange(count, schedule="static", num_threads=threads):
-            compute_weighted[real](NULL, where, index)
+            compute_weighted[real](NULL, cut, index)
 
 
-cdef void weigh_float32(const weighted_slices *where, int threads) noexcept nogil:
-    weigh_slices[float32](NULL, where, threads)
+cdef void weigh_float32(const weighted_slices *cut, int threads) noexcept nogil:
+    weigh_slices[float32](NULL, cut, threads)
 
 
-cdef void weigh_float64(const weighted_slices *where, int threads) noexcept nogil:
-    weigh_slices[float64](NULL, where, threads)
+cdef void weigh_float64(const weighted_slices *cut, int threads) noexcept nogil:
+    weigh_slices[float64](NULL, cut, threads)
 
 
 cdef weighted_kernels table

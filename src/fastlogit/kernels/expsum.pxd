@@ -1,0 +1,320 @@
+"""Sums of exponentials: how they are scaled, in which order they are added, how two of them become one.
+
+Slices are computed side by side, each in a lane of the arrays below; none depends on its neighbours. The order
+of the additions hangs on the number of positions of a slice alone, whether its elements are taken one after
+the other or lanes are taken position by position: the four quarters of a block at once, block after block with
+the rounding errors kept, the sums of a quarter by halving, the chunks one after the other, the segments one
+after the other. No memory of an array is known here.
+
+``tag`` names the element type where no argument does: a null pointer.
+"""
+
+from libc.math cimport fabs
+from libc.string cimport memcpy
+
+from fastlogit.kernels.arithmetic cimport float32, float64, real, residual64
+from fastlogit.kernels.doubles cimport add_by_size, add_exactly, add_ordered, renormalise
+from fastlogit.kernels.formulas cimport HEADROOM, TWO_MINUS_HEADROOM, exp_double, exp_range, exp_term
+
+
+cdef enum:
+    # Of a panel, four cache lines: enough independent sums to hide the latency of an addition.
+    LANES_32 = 64
+    LANES_64 = 32
+    MOST_LANES = 64
+    BLOCK = 64  # positions whose quarters are added first
+    QUARTER = 16
+    CHUNK = 4096  # positions whose sum is scaled by one element
+
+
+cdef extern from *:
+    """
+    /* Sums in float64 begin with this: no term is larger, and none changes the exponent. 256 terms of a
+       chunk meet in one sum, each less than 2^138; in a slice of one block, 64 of less than 2^121. */
+    #define OFFSET 0x1.8p148
+    #define OFFSET_OF_BLOCK 0x1.8p129
+    /* Below this part of the largest term a float32 sum has lost digits of the others. */
+    #define TWO_MINUS_24_DOUBLE 0x1p-24
+    /* The others are added to the offset with errors of 2^-53 of it, 2^-105 of it in the tail. What they come
+       to has its digits from 2^-40 of the offset on. */
+    #define TWO_MINUS_40 0x1p-40
+    """
+    const double OFFSET, OFFSET_OF_BLOCK, TWO_MINUS_24_DOUBLE, TWO_MINUS_40
+
+
+cdef enum summation:
+    WITH_LARGEST  # to be taken off when it is known
+    WITHOUT_LARGEST  # which is known; so the others count for themselves, however small
+    KEPT  # with the largest, and each term is kept
+    KEPT_SHIFTED  # also where `exp_range` shifts
+
+
+cdef struct scaling:
+    # How the terms of each lane are scaled: what `exp_range` chose for the reference, an element.
+    double reference[MOST_LANES]
+    double shift[MOST_LANES]
+    double exponent[MOST_LANES]
+    double lowest[MOST_LANES]
+    Py_ssize_t shifted  # lanes whose shift is not 0
+
+
+cdef struct scaled_sums:
+    # Of terms as `exp_term` scales them: high + low.
+    double largest[MOST_LANES]  # element
+    double ties[MOST_LANES]  # elements equal to the largest, which the sum leaves out
+    double high[MOST_LANES]
+    double low[MOST_LANES]
+
+
+cdef struct relative_sums:
+    # exp(largest) * (ties + 2^-HEADROOM * (high + low))
+    double largest[MOST_LANES]
+    double ties[MOST_LANES]
+    double high[MOST_LANES]
+    double low[MOST_LANES]
+
+
+cdef union slice_sums:
+    scaled_sums scaled  # of a function that keeps its terms
+    relative_sums relative  # of any other
+
+
+cdef inline Py_ssize_t lanes_of(real *tag) noexcept nogil:
+    """Of a panel."""
+    return LANES_32 if real is float32 else LANES_64
+
+
+# ---- one lane --------------------------------------------------------------------------------------
+
+
+cdef inline bint keeps(summation mode) noexcept nogil:
+    return True if mode == KEPT else mode == KEPT_SHIFTED
+
+
+cdef inline bint shifts(summation mode) noexcept nogil:
+    """Whether terms may have a shift. Only KEPT and WITH_LARGEST know that there is none."""
+    return True if mode == WITHOUT_LARGEST else mode == KEPT_SHIFTED
+
+
+cdef inline double initial_sum(real *tag, summation mode, Py_ssize_t n) noexcept nogil:
+    """What the sums of slices of n positions begin with."""
+    if real is float32:
+        return 0
+    else:
+        return 0 if mode == WITHOUT_LARGEST else OFFSET_OF_BLOCK if n <= BLOCK else OFFSET
+
+
+cdef inline double most_above(real *tag) noexcept nogil:
+    """How far the largest element may exceed the reference.
+
+    Terms of the reference are near 2^120 (float32: 2^64, added in float64). exp(12) < 2^18 keeps 256 of them
+    below half of OFFSET, the 64 of a block below OFFSET_OF_BLOCK if no reference is passed over. In float32,
+    exp(20) < 2^29 keeps them in the range of the type.
+    """
+    return 20 if real is float32 else 12
+
+
+cdef inline void exp_terms(
+    const real *elements, summation mode, real shift, real exponent, real lowest, real *terms
+) noexcept nogil:
+    """Four terms, written out: gcc unrolls a loop too late to vectorise the one around it."""
+    terms[0] = exp_term[real](elements[0], shifts(mode), shift, exponent, lowest, keeps(mode))
+    terms[1] = exp_term[real](elements[1], shifts(mode), shift, exponent, lowest, keeps(mode))
+    terms[2] = exp_term[real](elements[2], shifts(mode), shift, exponent, lowest, keeps(mode))
+    terms[3] = exp_term[real](elements[3], shifts(mode), shift, exponent, lowest, keeps(mode))
+
+
+cdef inline void add_four(
+    summation mode, const real *elements, const real *terms, real *largest, double *high, double *low,
+    real *others,
+) noexcept nogil:
+    """Add four terms to a sum and find the largest of the elements, or leave that out and count the others.
+
+    float64 keeps the rounding errors; float32 adds in float64, where there are none to speak of.
+    """
+    cdef real first, second, term0 = terms[0], term1 = terms[1], term2 = terms[2], term3 = terms[3]
+    if mode == WITHOUT_LARGEST:
+        others[0] = others[0] + 1 if elements[0] != largest[0] else others[0]
+        others[0] = others[0] + 1 if elements[1] != largest[0] else others[0]
+        others[0] = others[0] + 1 if elements[2] != largest[0] else others[0]
+        others[0] = others[0] + 1 if elements[3] != largest[0] else others[0]
+        term0 = term0 if elements[0] != largest[0] else 0
+        term1 = term1 if elements[1] != largest[0] else 0
+        term2 = term2 if elements[2] != largest[0] else 0
+        term3 = term3 if elements[3] != largest[0] else 0
+    else:
+        first = elements[0] if elements[0] > elements[1] else elements[1]
+        second = elements[2] if elements[2] > elements[3] else elements[3]
+        first = first if first > second else second
+        largest[0] = first if first > largest[0] else largest[0]
+    if real is float32:
+        high[0] += (<double> term0 + <double> term1) + (<double> term2 + <double> term3)
+    elif mode == WITHOUT_LARGEST:
+        add_by_size(high, low, term0)
+        add_by_size(high, low, term1)
+        add_by_size(high, low, term2)
+        add_by_size(high, low, term3)
+    else:
+        add_ordered(high, low, term0)
+        add_ordered(high, low, term1)
+        add_ordered(high, low, term2)
+        add_ordered(high, low, term3)
+
+
+cdef inline void add_halves(real *tag, double *high, double *low, Py_ssize_t width) noexcept nogil:
+    """The upper half of 2 width sums to the lower one. The compiler has to see the width."""
+    cdef Py_ssize_t i
+    for i in range(width):
+        if real is float32:
+            high[i] += high[i + width]
+        else:
+            low[i] += low[i + width]
+            add_exactly(&high[i], &low[i], high[i + width])
+
+
+cdef inline Py_ssize_t quarter_of(Py_ssize_t n) noexcept nogil:
+    """How far apart the four terms are that are added first.
+
+    Positions that are missing from the quarters of the last block count as -inf.
+    """
+    return (n + 3) // 4 if n < BLOCK else QUARTER
+
+
+# ---- lanes -----------------------------------------------------------------------------------------
+
+
+cdef inline void choose_scaling(
+    real *tag, const double *reference, Py_ssize_t width, scaling *scale
+) noexcept nogil:
+    cdef real shift, exponent, lowest
+    cdef Py_ssize_t j
+    for j in range(width):
+        exp_range[real](<real> reference[j], &shift, &exponent, &lowest)
+        scale.reference[j] = reference[j]
+        scale.shift[j], scale.exponent[j], scale.lowest[j] = shift, exponent, lowest
+    scale.shifted = 0
+    for j in range(width):
+        scale.shifted += scale.shift[j] != 0
+
+
+cdef inline Py_ssize_t mend_scaling(
+    real *tag, const double *largest, Py_ssize_t width, scaling *scale
+) noexcept nogil:
+    """Scale by the largest elements where the references will not do; for how many lanes."""
+    cdef double reference[MOST_LANES]
+    cdef Py_ssize_t count = 0, j
+    for j in range(width):
+        reference[j] = scale.reference[j]
+        if scale.shift[j] != 0 or not largest[j] - reference[j] <= most_above[real](NULL):
+            reference[j] = largest[j]
+            count += 1
+    choose_scaling[real](NULL, reference, width, scale)
+    return count
+
+
+cdef inline void take_off_largest(
+    real *tag, Py_ssize_t n, const scaling *scale, Py_ssize_t width, scaled_sums *sums, bint *settled
+) noexcept nogil:
+    """Leave the largest element out of the sum of all; settled is where what remains has all its digits.
+
+    That needs a scale that fits, and others that together weigh enough: beside the largest, or in float64
+    beside what the sums began with, since its rounding errors are not added exactly. NaN never settles.
+    """
+    cdef double enough[MOST_LANES]
+    cdef double term
+    cdef Py_ssize_t j
+    for j in range(width):
+        term = exp_term[real](
+            <real> sums.largest[j], False, 0, <real> scale.exponent[j], <real> scale.lowest[j], False
+        )
+        sums.ties[j] = 1
+        if real is float32:
+            sums.high[j] -= term
+            enough[j] = sums.high[j] - TWO_MINUS_24_DOUBLE * term
+        else:
+            add_exactly(&sums.high[j], &sums.low[j], -term)
+            renormalise(&sums.high[j], &sums.low[j])
+            enough[j] = sums.high[j] - TWO_MINUS_40 * initial_sum[real](NULL, WITH_LARGEST, n)
+    for j in range(width):
+        settled[j] = (
+            enough[j] >= 0
+            and scale.shift[j] == 0
+            and sums.largest[j] - scale.reference[j] <= most_above[real](NULL)
+        )
+
+
+cdef inline void relate(
+    real *tag, const scaling *scale, const scaled_sums *scaled, Py_ssize_t width, relative_sums *relative
+) noexcept nogil:
+    """The sums without their largest elements, relative to these."""
+    cdef double quotient[MOST_LANES]
+    cdef double rest[MOST_LANES]
+    cdef double unit, unit_tail, high, low
+    cdef Py_ssize_t j
+    for j in range(width):
+        exp_double(scaled.largest[j] - scale.shift[j], scale.exponent[j] - HEADROOM, &unit, &unit_tail)
+        high, low = scaled.high[j], scaled.low[j]
+        if real is float32:
+            quotient[j] = high / unit
+            rest[j] = 0
+        else:
+            renormalise(&high, &low)
+            quotient[j] = high / unit
+            rest[j] = (residual64(quotient[j], unit, high) - quotient[j] * unit_tail + low) / unit
+    memcpy(relative.largest, scaled.largest, width * sizeof(double))
+    memcpy(relative.ties, scaled.ties, width * sizeof(double))
+    memcpy(relative.high, quotient, width * sizeof(double))
+    memcpy(relative.low, rest, width * sizeof(double))
+
+
+cdef inline void merge_scaled(const scaled_sums *part, scaled_sums *total, Py_ssize_t width) noexcept nogil:
+    """Add the sums of more positions of the same lanes, scaled alike."""
+    cdef Py_ssize_t j
+    for j in range(width):
+        total.largest[j] = max(total.largest[j], part.largest[j])
+        total.low[j] += part.low[j]
+        add_exactly(&total.high[j], &total.low[j], part.high[j])
+
+
+cdef inline void merge_relative(
+    const relative_sums *part, relative_sums *total, Py_ssize_t width
+) noexcept nogil:
+    """Add the sums of more positions of the same lanes, each relative to a largest element of its own."""
+    cdef Py_ssize_t j
+    cdef bint part_leads, equal
+    cdef double larger, smaller, ties, lesser_ties, high, lesser_high, low, lesser_low
+    cdef double difference, rest, factor, factor_tail, term, tail, whole
+    for j in range(width):
+        part_leads = part.largest[j] > total.largest[j]
+        equal = part.largest[j] == total.largest[j]
+        larger = part.largest[j] if part_leads else total.largest[j]
+        smaller = total.largest[j] if part_leads else part.largest[j]
+        ties = part.ties[j] if part_leads else total.ties[j]
+        lesser_ties = total.ties[j] if part_leads else part.ties[j]
+        high = part.high[j] if part_leads else total.high[j]
+        lesser_high = total.high[j] if part_leads else part.high[j]
+        low = part.low[j] if part_leads else total.low[j]
+        lesser_low = total.low[j] if part_leads else part.low[j]
+        # exp(smaller - larger). At 2^-1138 of the sum a part no longer counts (`exp_range`), and the power
+        # of two times 2^HEADROOM is still a normal number.
+        difference = smaller
+        rest = 0
+        add_exactly(&difference, &rest, -larger)
+        rest = rest if difference > -789 else 0
+        difference = difference if difference > -789 else -789
+        exp_double(difference, HEADROOM, &factor, &factor_tail)
+        factor_tail = factor_tail + factor * rest
+        # times the whole sum of the lesser
+        whole = lesser_ties
+        tail = lesser_low * TWO_MINUS_HEADROOM
+        add_exactly(&whole, &tail, lesser_high * TWO_MINUS_HEADROOM)
+        term = factor * whole
+        tail = (factor * tail + factor_tail * whole) - residual64(factor, whole, term)
+        term = lesser_high if equal else term
+        tail = lesser_low if equal else tail
+        total.largest[j] = larger
+        total.ties[j] = ties + (lesser_ties if equal else 0)
+        low = low + tail
+        add_exactly(&high, &low, term)
+        total.high[j] = high
+        total.low[j] = low

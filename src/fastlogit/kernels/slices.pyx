@@ -1,0 +1,383 @@
+"""softmax, log_softmax and logsumexp of the slices of a strided array, which may be written in place.
+
+A slice is read in chunks. The largest of the first elements of a chunk tells how to scale exponentials; then
+all are added, and the largest of all is found on the way and its term taken off again, since the others count
+for themselves: log_softmax of [40, 0] is -exp(-40) in its first element. What is wrong after that, because the
+scale was far off or the others are too small beside the largest to have all their digits, is added once more,
+without the largest. The sums of the chunks are put together, and the result is written. softmax leaves its
+terms in ``out`` meanwhile, all of a slice to one scale.
+
+Threads share out the groups of slices or, where these are few and long, the segments of a slice: the same steps
+in the same order of addition.
+"""
+
+from cpython.pycapsule cimport PyCapsule_New
+from cython.parallel cimport prange
+from libc.math cimport INFINITY, NAN, fabs
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from fastlogit.kernels.across cimport add_across, find_largest_across, write_across
+from fastlogit.kernels.along cimport add_along, find_largest_along, write_along
+from fastlogit.kernels.arithmetic cimport enter, environment, float32, float64, leave, real
+from fastlogit.kernels.blocks cimport (
+    ALONG, SCRATCH, begin_work, chunk, computed_lanes, has_nan, lane_of, lanes, locate, make_plan, plan, worker,
+)
+from fastlogit.kernels.expsum cimport (
+    BLOCK, CHUNK, KEPT, KEPT_SHIFTED, MOST_LANES, WITH_LARGEST, WITHOUT_LARGEST, choose_scaling, mend_scaling,
+    merge_relative, merge_scaled, relate, relative_sums, scaled_sums, scaling, slice_sums,
+    take_off_largest,
+)
+from fastlogit.kernels.memory cimport end_streaming
+from fastlogit.kernels.slice_functions cimport RESULT, coefficients, prepare
+from fastlogit.kernels.slices cimport (
+    LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, slice_function, slice_kernels, slices,
+)
+
+
+cdef enum:
+    # Groups for each thread from which they are shared out whole: the last to finish then keeps the others
+    # waiting for a quarter of the time at most.
+    GROUPS_OF_THREAD = 4
+
+
+# ---- passes over the positions of a chunk ----------------------------------------------------------
+
+
+cdef void find_largest(real *tag, const chunk *part, worker *space, double *largest) noexcept nogil:
+    """Of all positions of the chunk, which may be any part of a slice here."""
+    if part.group.runs == ALONG:
+        find_largest_along[real](NULL, part, space, largest)
+    else:
+        find_largest_across[real](NULL, part, space, largest)
+
+
+cdef void write_results(real *tag, const chunk *part, worker *space, const coefficients *answer) noexcept nogil:
+    cdef slice_function function = part.group.plan.function
+    cdef Py_ssize_t j
+    if function == SOFTMAX:
+        if part.group.runs == ALONG:
+            write_along[real](SOFTMAX, part, space, answer, NULL)
+        else:
+            write_across[real](SOFTMAX, part, space, answer, NULL)
+    elif function == LOG_SOFTMAX:
+        if part.group.runs == ALONG:
+            write_along[real](LOG_SOFTMAX, part, space, answer, NULL)
+        else:
+            write_across[real](LOG_SOFTMAX, part, space, answer, NULL)
+    elif function == LOGSUMEXP:
+        for j in range(part.group.count):
+            lane_of[real](&part.group.out, j, 0, NULL)[0] = <real> answer.of_lane[RESULT][j]
+
+
+# ---- sums of a chunk -------------------------------------------------------------------------------
+
+
+cdef inline chunk first_block(const lanes *group, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+    """The positions whose largest element tells how to scale the terms of a chunk."""
+    cdef chunk part
+    part.group = group
+    part.start = start
+    part.stop = min(start + BLOCK, stop)
+    return part
+
+
+# ---- sums relative to the largest element ----------------------------------------------------------
+
+
+cdef void add_unsettled(
+    real *tag, const chunk *part, worker *space, const bint *settled, scaling *scale, scaled_sums *sums
+) noexcept nogil:
+    """Add again, without their largest elements, the lanes whose scale was far off or whose others are light."""
+    cdef double largest[MOST_LANES]
+    cdef scaling better
+    cdef scaled_sums anew
+    cdef Py_ssize_t width = computed_lanes[real](NULL, part.group), j
+    find_largest[real](NULL, part, space, largest)
+    choose_scaling[real](NULL, largest, width, &better)
+    memcpy(anew.largest, largest, sizeof(largest))
+    if part.group.runs == ALONG:
+        add_along[real](NULL, WITHOUT_LARGEST, part, space, &better, settled, &anew)
+    else:
+        add_across[real](NULL, WITHOUT_LARGEST, part, space, &better, &anew, space.high, space.low)
+    for j in range(part.group.count):
+        if not settled[j]:
+            sums.largest[j], sums.ties[j] = anew.largest[j], anew.ties[j]
+            sums.high[j], sums.low[j] = anew.high[j], anew.low[j]
+            scale.shift[j], scale.exponent[j] = better.shift[j], better.exponent[j]
+
+
+cdef inline void mend_infinite(
+    real *tag, const chunk *part, relative_sums *sums
+) noexcept nogil:
+    """Beside an infinite largest element the others come to nothing, unless one is NaN."""
+    cdef Py_ssize_t j
+    for j in range(part.group.count):
+        if fabs(sums.largest[j]) == INFINITY:
+            sums.ties[j] = 1
+            sums.high[j] = NAN if has_nan[real](NULL, part, j) else 0
+            sums.low[j] = 0
+
+
+cdef void add_chunk(real *tag, const chunk *part, worker *space, relative_sums *sums) noexcept nogil:
+    cdef double reference[MOST_LANES]
+    cdef scaling scale
+    cdef scaled_sums scaled
+    cdef bint settled[MOST_LANES]
+    cdef chunk first = first_block(part.group, part.start, part.stop)
+    cdef Py_ssize_t width = computed_lanes[real](NULL, part.group), unsettled = 0, infinite = 0, j
+    find_largest[real](NULL, &first, space, reference)
+    choose_scaling[real](NULL, reference, width, &scale)
+    if scale.shifted < width:
+        if part.group.runs == ALONG:
+            add_along[real](NULL, WITH_LARGEST, part, space, &scale, NULL, &scaled)
+        else:
+            add_across[real](NULL, WITH_LARGEST, part, space, &scale, &scaled, space.high, space.low)
+        take_off_largest[real](NULL, part.group.plan.n, &scale, width, &scaled, settled)
+    else:
+        for j in range(width):
+            settled[j] = False
+    for j in range(part.group.count):
+        unsettled += not settled[j]
+    if unsettled:
+        add_unsettled[real](NULL, part, space, settled, &scale, &scaled)
+        for j in range(part.group.count):
+            infinite += fabs(scaled.largest[j]) == INFINITY
+    relate[real](NULL, &scale, &scaled, width, sums)
+    if infinite:
+        mend_infinite[real](NULL, part, sums)
+
+
+# ---- sums whose terms are kept ---------------------------------------------------------------------
+
+
+cdef void keep_chunk(
+    real *tag, const chunk *part, worker *space, const scaling *scale, scaled_sums *sums
+) noexcept nogil:
+    """Terms stand in ``out`` then, or in the scratch memory if that holds all positions."""
+    if part.group.runs == ALONG and scale.shifted:
+        add_along[real](NULL, KEPT_SHIFTED, part, space, scale, NULL, sums)
+    elif part.group.runs == ALONG:
+        add_along[real](NULL, KEPT, part, space, scale, NULL, sums)
+    elif scale.shifted:
+        add_across[real](NULL, KEPT_SHIFTED, part, space, scale, sums, space.high, space.low)
+    else:
+        add_across[real](NULL, KEPT, part, space, scale, sums, space.high, space.low)
+
+
+cdef inline void guess_scaling(
+    real *tag, const lanes *group, worker *space, Py_ssize_t width, scaling *scale
+) noexcept nogil:
+    """By the largest element of the first block."""
+    cdef double reference[MOST_LANES]
+    cdef chunk first = first_block(group, 0, group.plan.n)
+    find_largest[real](NULL, &first, space, reference)
+    choose_scaling[real](NULL, reference, width, scale)
+
+
+cdef inline bint can_guess(real *tag, const lanes *group, const scaling *scale) noexcept nogil:
+    """Whether a wrong scale can be mended afterwards: where the terms do not take the place of ``x``."""
+    return group.plan.n > BLOCK and scale.shifted == 0 and (
+        group.x.start != group.out.start
+        or (group.runs == ALONG and not group.staged and group.plan.n * <Py_ssize_t> sizeof(real) <= SCRATCH)
+    )
+
+
+cdef bint scale_terms(real *tag, const lanes *group, worker *space, scaling *scale) noexcept nogil:
+    """The one scale of the kept terms of each slice, and whether that is a guess."""
+    cdef double largest[MOST_LANES]
+    cdef Py_ssize_t width = computed_lanes[real](NULL, group)
+    cdef chunk whole
+    guess_scaling[real](NULL, group, space, width, scale)
+    if can_guess[real](NULL, group, scale):
+        return True
+    whole.group, whole.start, whole.stop = group, 0, group.plan.n
+    find_largest[real](NULL, &whole, space, largest)
+    mend_scaling[real](NULL, largest, width, scale)
+    return False
+
+
+# ---- sums of slices --------------------------------------------------------------------------------
+
+
+cdef inline void merge(const plan *planned, const slice_sums *part, slice_sums *total, Py_ssize_t width) noexcept nogil:
+    if planned.traits.keeps_terms:
+        merge_scaled(&part.scaled, &total.scaled, width)
+    else:
+        merge_relative(&part.relative, &total.relative, width)
+
+
+cdef void add_segments(
+    real *tag, const lanes *group, worker *space, Py_ssize_t first, Py_ssize_t stop, const scaling *scale,
+    slice_sums *total,
+) noexcept nogil:
+    """The sums of some segments, chunk by chunk. ``scale`` is that of terms that are kept."""
+    cdef const plan *planned = group.plan
+    cdef slice_sums next_segment, next_chunk
+    cdef slice_sums *segment_sums = total
+    cdef slice_sums *sums
+    cdef chunk part
+    cdef Py_ssize_t segment, end, width = computed_lanes[real](NULL, group)
+    part.group = group
+    for segment in range(first, stop):
+        sums = segment_sums
+        part.start = segment * planned.segment
+        end = min(part.start + planned.segment, planned.n)
+        while part.start < end:
+            part.stop = min(part.start + CHUNK, end)
+            if planned.traits.keeps_terms:
+                keep_chunk[real](NULL, &part, space, scale, &sums.scaled)
+            else:
+                add_chunk[real](NULL, &part, space, &sums.relative)
+            if sums != segment_sums:
+                merge(planned, sums, segment_sums, width)
+            sums = &next_chunk
+            part.start = part.stop
+        if segment_sums != total:
+            merge(planned, segment_sums, total, width)
+        segment_sums = &next_segment
+
+
+# ---- whole groups ----------------------------------------------------------------------------------
+
+
+cdef void compute_groups(real *tag, const plan *planned, Py_ssize_t first, Py_ssize_t stop) noexcept nogil:
+    """The groups of one thread, whose streamed results are waited for at the end only."""
+    cdef environment caller = enter()
+    cdef worker space
+    cdef lanes group
+    cdef chunk whole
+    cdef scaling scale
+    cdef slice_sums total
+    cdef coefficients answer
+    cdef Py_ssize_t index
+    cdef bint guessed = False
+    begin_work(&space)
+    whole.group, whole.start, whole.stop = &group, 0, planned.n
+    for index in range(first, stop):
+        locate(planned, index, &group)
+        space.gathered = -1
+        if planned.traits.keeps_terms:
+            guessed = scale_terms[real](NULL, &group, &space, &scale)
+        add_segments[real](NULL, &group, &space, 0, planned.segments, &scale, &total)
+        if guessed and mend_scaling[real](NULL, total.scaled.largest, group.count, &scale):
+            space.gathered = -1
+            add_segments[real](NULL, &group, &space, 0, planned.segments, &scale, &total)
+        prepare[real](NULL, planned.function, &total, &scale, computed_lanes[real](NULL, &group), &answer)
+        write_results[real](NULL, &whole, &space, &answer)
+    end_streaming()
+    leave(caller)
+
+
+# ---- one group by all threads ----------------------------------------------------------------------
+
+
+cdef enum step:
+    FIND_LARGEST
+    ADD
+    WRITE
+
+
+cdef struct shared_group:
+    lanes group
+    scaling scale
+    slice_sums *parts  # of the segments
+    coefficients answer
+
+
+cdef void compute_segment(real *tag, step todo, shared_group *shared, Py_ssize_t segment) noexcept nogil:
+    cdef environment caller = enter()
+    cdef const plan *planned = shared.group.plan
+    cdef worker space
+    cdef chunk part
+    begin_work(&space)
+    part.group = &shared.group
+    part.start = segment * planned.segment
+    part.stop = min(part.start + planned.segment, planned.n)
+    if todo == FIND_LARGEST:
+        find_largest[real](NULL, &part, &space, shared.parts[segment].scaled.largest)
+    elif todo == ADD:
+        add_segments[real](
+            NULL, &shared.group, &space, segment, segment + 1, &shared.scale, &shared.parts[segment]
+        )
+    elif todo == WRITE:
+        write_results[real](NULL, &part, &space, &shared.answer)
+        end_streaming()
+    leave(caller)
+
+
+cdef void scale_shared(real *tag, shared_group *shared) noexcept nogil:
+    """The scale of kept terms, from the largest elements of all segments."""
+    cdef environment caller = enter()
+    cdef worker space
+    cdef double largest[MOST_LANES]
+    cdef Py_ssize_t segment, j, width = computed_lanes[real](NULL, &shared.group)
+    begin_work(&space)
+    guess_scaling[real](NULL, &shared.group, &space, width, &shared.scale)
+    for j in range(width):
+        largest[j] = shared.parts[0].scaled.largest[j]
+        for segment in range(1, shared.group.plan.segments):
+            largest[j] = max(largest[j], shared.parts[segment].scaled.largest[j])
+    mend_scaling[real](NULL, largest, width, &shared.scale)
+    leave(caller)
+
+
+cdef void prepare_shared(real *tag, shared_group *shared) noexcept nogil:
+    cdef environment caller = enter()
+    cdef const plan *planned = shared.group.plan
+    cdef Py_ssize_t segment, width = computed_lanes[real](NULL, &shared.group)
+    for segment in range(1, planned.segments):
+        merge(planned, &shared.parts[segment], &shared.parts[0], width)
+    prepare[real](NULL, planned.function, &shared.parts[0], &shared.scale, width, &shared.answer)
+    leave(caller)
+
+
+cdef void compute_together(real *tag, shared_group *shared, int threads) noexcept nogil:
+    cdef Py_ssize_t segment, segments = shared.group.plan.segments
+    if shared.group.plan.traits.keeps_terms:
+        for segment in prange(segments, schedule="static", num_threads=threads):
+            compute_segment[real](NULL, FIND_LARGEST, shared, segment)
+        scale_shared[real](NULL, shared)
+    for segment in prange(segments, schedule="static", num_threads=threads):
+        compute_segment[real](NULL, ADD, shared, segment)
+    prepare_shared[real](NULL, shared)
+    if shared.group.plan.traits.is_one_number:
+        compute_segment[real](NULL, WRITE, shared, 0)
+    else:
+        for segment in prange(segments, schedule="static", num_threads=threads):
+            compute_segment[real](NULL, WRITE, shared, segment)
+
+
+# ---- all groups ------------------------------------------------------------------------------------
+
+
+cdef int compute(real *tag, slice_function function, const slices *cut, int threads) noexcept nogil:
+    cdef plan planned
+    cdef shared_group shared
+    cdef Py_ssize_t index
+    make_plan(function, cut, sizeof(real), &planned)
+    if threads > 1 and planned.segments > 1 and planned.groups < GROUPS_OF_THREAD * threads:
+        shared.parts = <slice_sums *> malloc(planned.segments * sizeof(slice_sums))
+        if shared.parts == NULL:
+            return -1
+        for index in range(planned.groups):
+            locate(&planned, index, &shared.group)
+            compute_together[real](NULL, &shared, threads)
+        free(shared.parts)
+        return 0
+    threads = <int> min(<Py_ssize_t> threads, planned.groups)
+    if threads <= 1:
+        compute_groups[real](NULL, &planned, 0, planned.groups)
+    else:
+        for index in prange(threads, schedule="static", num_threads=threads):
+            compute_groups[real](
+                NULL, &planned, index * planned.groups // threads, (index + 1) * planned.groups // threads
+            )
+    return 0
+
+
+cdef slice_kernels table
+table.float32 = compute[float32]
+table.float64 = compute[float64]
+
+kernels = PyCapsule_New(&table, "fastlogit.kernels.slices", NULL)

@@ -1,0 +1,53 @@
+"""Parts of slices in memory of the thread, where the loops can take them: copied there, and back."""
+
+from fastlogit.kernels.arithmetic cimport real
+from fastlogit.kernels.blocks cimport SCRATCH, lane_of, lanes, worker
+from fastlogit.kernels.panels cimport gather, mask_lane, mask_panel, put_lane, take_lane
+
+
+cdef inline real *stage_lane(
+    const lanes *group, Py_ssize_t lane, Py_ssize_t start, Py_ssize_t stop, bint from_x, real *scratch
+) noexcept nogil:
+    """Positions of one slice of ``x`` or ``out``, copied."""
+    cdef lanes at = group[0]
+    if from_x:
+        at.x.start += lane * at.x.lane_stride
+        take_lane[real](&at.x, start, stop, scratch)
+        if group.plan.slices.kept.mask != NULL:
+            at.mask.start += lane * at.mask.lane_stride
+            mask_lane[real](&at.mask, start, stop, scratch)
+    else:
+        at.out.start += lane * at.out.lane_stride
+        take_lane[real](&at.out, start, stop, scratch)
+    return scratch
+
+
+cdef inline void unstage_lane(
+    const lanes *group, Py_ssize_t lane, Py_ssize_t start, Py_ssize_t stop, const real *scratch
+) noexcept nogil:
+    cdef lanes at = group[0]
+    at.out.start += lane * at.out.lane_stride
+    put_lane[real](scratch, &at.out, start, stop)
+
+
+cdef inline real *stage_panel(
+    const lanes *group, Py_ssize_t start, Py_ssize_t stop, bint from_x, worker *space, real *tag
+) noexcept nogil:
+    """At most BLOCK positions of all lanes, copied unless the scratch memory holds them already."""
+    cdef real *panel = <real *> space.scratch
+    if space.gathered != start:
+        gather[real](&group.x if from_x else &group.out, group.count, start, stop, panel)
+        if from_x and group.plan.slices.kept.mask != NULL:
+            mask_panel[real](&group.mask, group.count, start, stop, panel)
+        space.gathered = start
+    return panel
+
+
+cdef inline real *kept_terms(
+    real *tag, const lanes *group, const worker *space, Py_ssize_t lane, Py_ssize_t start
+) noexcept nogil:
+    """Where the terms of a slice stand that is taken ALONG where it is: in the cache, if there is room."""
+    cdef Py_ssize_t n = group.plan.n
+    if n * <Py_ssize_t> sizeof(real) <= SCRATCH:
+        return <real *> space.scratch + lane * n + start
+    return lane_of[real](&group.out, lane, start, NULL)
