@@ -23,6 +23,7 @@ def test_bits_are_those_on_record(instruction_set, threads, skip_unless_supporte
         "import json, slice_corpus; print(json.dumps(slice_corpus.hashes()))",
         FASTLOGIT_ISA=instruction_set,
         OMP_NUM_THREADS=threads,
+        timeout=600,
     )
     recorded = json.loads(slice_corpus.RECORD.read_text())[ARITHMETIC[instruction_set]]
     assert json.loads(printed) == recorded
