@@ -16,6 +16,12 @@ from fastlogit.kernels.formulas cimport (
 from fastlogit.kernels.weighted cimport weighted_kernels, weighted_slices
 
 
+cdef enum:
+    # How far below the largest term another still counts: 2^-1009 of it. Less than that is lost in the tail of
+    # the sum, and the power of two, times 2^HEADROOM, stays a normal number.
+    MOST_BELOW = 700
+
+
 cdef inline Py_ssize_t offset(
     const Py_ssize_t *shape, const Py_ssize_t *strides, int first, int last, Py_ssize_t index
 ) noexcept nogil:
@@ -100,7 +106,7 @@ cdef void compute_weighted(real *tag, const weighted_slices *cut, Py_ssize_t ind
             infinite += weight * (0.0 if value < 0 else value)
         elif not isfinite(weight):
             infinite += weight
-        elif value + exponent * LN2 >= largest - 700:
+        elif value + exponent * LN2 >= largest - MOST_BELOW:
             # weight * exp(value - reference) = weight * power * (1 + p + p_tail) * exp(rest)
             difference = value
             rest = 0
