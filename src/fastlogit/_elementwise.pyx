@@ -15,7 +15,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from fastlogit._arrays cimport can_take_result_of, is_native_float, new_like
 from fastlogit._threads cimport threads_for
 from fastlogit.kernels.elementwise cimport (
-    CLAMPED_LOGIT, EXPIT, LOG_EXPIT, LOGIT, elementwise_kernels, formula, smallest_parallel,
+    CLAMPED_LOGIT, EXPIT, LOG_EXPIT, LOGIT, elementwise_kernel, elementwise_kernels, function,
 )
 from fastlogit.kernels.strided cimport add_axis, has_own_elements, merge_axes, pad_axes, walk
 
@@ -38,12 +38,14 @@ cdef inline bint is_direct(object array):
     ) and is_native_float(<cnp.ndarray> array)
 
 
-cdef bint transform_directly(formula which, double eps, cnp.ndarray x, cnp.ndarray out):
-    """Write formula(x) to ``out``; False, and nothing written, where NumPy has to see to it."""
+cdef bint transform_directly(function of_elements, double eps, cnp.ndarray x, cnp.ndarray out):
+    """Write the function of x to ``out``; False, and nothing written, where NumPy has to see to it."""
     cdef walk path
     cdef int axis, threads
     cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
-    cdef bint is_float32 = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT
+    cdef const elementwise_kernels *row = &kernels[<int> of_elements]
+    cdef const elementwise_kernel *kernel
+    kernel = &row.float32 if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT else &row.float64
     if n == 0:
         return True
     path.axes = 0
@@ -57,17 +59,16 @@ cdef bint transform_directly(formula which, double eps, cnp.ndarray x, cnp.ndarr
     pad_axes(&path, 2, cnp.PyArray_ITEMSIZE(x))
     if not has_own_elements(&path, cnp.PyArray_ITEMSIZE(x)):
         return False
-    transform = kernels.float32 if is_float32 else kernels.float64
     if n < SMALLEST_WITHOUT_GIL:
-        transform(which, &path, eps, 1)
+        kernel.transform(kernel, &path, eps, 1)
     else:
         with nogil:
-            threads = threads_for(n, smallest_parallel(which, is_float32))
-            transform(which, &path, eps, threads)
+            threads = threads_for(n, kernel.smallest_parallel)
+            kernel.transform(kernel, &path, eps, threads)
     return True
 
 
-cdef object call_directly(formula which, double eps, object x, object out):
+cdef object call_directly(function of_elements, double eps, object x, object out):
     """The result, or None where NumPy has to see to it."""
     if not is_direct(x):
         return None
@@ -77,11 +78,11 @@ cdef object call_directly(formula which, double eps, object x, object out):
         out = new_like(<cnp.ndarray> x)
     elif not (is_direct(out) and can_take_result_of(<cnp.ndarray> out, <cnp.ndarray> x)):
         return None
-    return out if transform_directly(which, eps, <cnp.ndarray> x, <cnp.ndarray> out) else None
+    return out if transform_directly(of_elements, eps, <cnp.ndarray> x, <cnp.ndarray> out) else None
 
 
 cdef object call(
-    str name, formula which, object ufunc, double eps, object x, object out, object where,
+    str name, function of_elements, object ufunc, double eps, object x, object out, object where,
     object casting, object order, object dtype, object subok,
 ):
     cdef object result
@@ -90,7 +91,7 @@ cdef object call(
         where is True and dtype is None and order == "K" and casting == "same_kind"
     )
     if plain:
-        result = call_directly(which, eps, x, out)
+        result = call_directly(of_elements, eps, x, out)
         if result is not None:
             return result
     options = {}
@@ -119,7 +120,7 @@ cdef object call(
     elif plain and type(x) is np.ndarray and x.ndim and x.dtype.char != "g":
         # The converted copy is the result: no second array, and all threads.
         result = x.astype("=f4" if x.dtype.kind == "f" and x.dtype.itemsize < 8 else "=f8")
-        transform_directly(which, eps, result, result)
+        transform_directly(of_elements, eps, result, result)
         return result
     return ufunc(x, out=out, **options)
 
