@@ -14,16 +14,22 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 
 from fastlogit._arrays cimport can_take_result_of, is_native_float, new_like
 from fastlogit._threads cimport threads_for
-from fastlogit.kernels.elementwise cimport (
-    CLAMPED_LOGIT, EXPIT, LOG_EXPIT, LOGIT, elementwise_kernel, elementwise_kernels, function,
-)
+from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kernels
 from fastlogit.kernels.strided cimport add_axis, has_own_elements, merge_axes, pad_axes, walk
 
 cnp.import_array()
 
-cdef const elementwise_kernels *kernels = <const elementwise_kernels *> PyCapsule_GetPointer(
-    _isa.kernels("elementwise"), "fastlogit.kernels.elementwise"
-)
+
+cdef const elementwise_kernels *kernels_of(str name) except NULL:
+    return <const elementwise_kernels *> PyCapsule_GetPointer(
+        _isa.kernels("elementwise")[name], "fastlogit.kernels.elementwise"
+    )
+
+
+cdef const elementwise_kernels *LOGIT = kernels_of("logit")
+cdef const elementwise_kernels *CLAMPED_LOGIT = kernels_of("clamped_logit")
+cdef const elementwise_kernels *EXPIT = kernels_of("expit")
+cdef const elementwise_kernels *LOG_EXPIT = kernels_of("log_expit")
 
 cdef enum:
     SMALLEST_WITHOUT_GIL = 2048  # elements below which letting the GIL go costs more than it gives
@@ -38,14 +44,13 @@ cdef inline bint is_direct(object array):
     ) and is_native_float(<cnp.ndarray> array)
 
 
-cdef bint transform_directly(function of_elements, double eps, cnp.ndarray x, cnp.ndarray out):
+cdef bint transform_directly(const elementwise_kernels *kernels, double eps, cnp.ndarray x, cnp.ndarray out):
     """Write the function of x to ``out``; False, and nothing written, where NumPy has to see to it."""
     cdef walk path
     cdef int axis, threads
     cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
-    cdef const elementwise_kernels *row = &kernels[<int> of_elements]
     cdef const elementwise_kernel *kernel
-    kernel = &row.float32 if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT else &row.float64
+    kernel = &kernels.float32 if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT else &kernels.float64
     if n == 0:
         return True
     path.axes = 0
@@ -68,7 +73,7 @@ cdef bint transform_directly(function of_elements, double eps, cnp.ndarray x, cn
     return True
 
 
-cdef object call_directly(function of_elements, double eps, object x, object out):
+cdef object call_directly(const elementwise_kernels *kernels, double eps, object x, object out):
     """The result, or None where NumPy has to see to it."""
     if not is_direct(x):
         return None
@@ -78,11 +83,11 @@ cdef object call_directly(function of_elements, double eps, object x, object out
         out = new_like(<cnp.ndarray> x)
     elif not (is_direct(out) and can_take_result_of(<cnp.ndarray> out, <cnp.ndarray> x)):
         return None
-    return out if transform_directly(of_elements, eps, <cnp.ndarray> x, <cnp.ndarray> out) else None
+    return out if transform_directly(kernels, eps, <cnp.ndarray> x, <cnp.ndarray> out) else None
 
 
 cdef object call(
-    str name, function of_elements, object ufunc, double eps, object x, object out, object where,
+    str name, const elementwise_kernels *kernels, object ufunc, double eps, object x, object out, object where,
     object casting, object order, object dtype, object subok,
 ):
     cdef object result
@@ -91,7 +96,7 @@ cdef object call(
         where is True and dtype is None and order == "K" and casting == "same_kind"
     )
     if plain:
-        result = call_directly(of_elements, eps, x, out)
+        result = call_directly(kernels, eps, x, out)
         if result is not None:
             return result
     options = {}
@@ -120,7 +125,7 @@ cdef object call(
     elif plain and type(x) is np.ndarray and x.ndim and x.dtype.char != "g":
         # The converted copy is the result: no second array, and all threads.
         result = x.astype("=f4" if x.dtype.kind == "f" and x.dtype.itemsize < 8 else "=f8")
-        transform_directly(of_elements, eps, result, result)
+        transform_directly(kernels, eps, result, result)
         return result
     return ufunc(x, out=out, **options)
 
@@ -210,15 +215,7 @@ def logit(
     return call("logit", CLAMPED_LOGIT, None, bound, x, out, where, casting, order, dtype, subok)
 
 
-def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=None, subok=True):
-    """
-    expit(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True)
-
-    Logistic sigmoid, ``1 / (1 + exp(-x))``, element by element: the probability that belongs to log odds.
-
-    The inverse of `logit`.
-
-    Parameters
+_ARGUMENTS_OF_LOG_ODDS = """Parameters
     ----------
     x : array_like
         Log odds, of any shape. float32, float64 and long double are computed in their own precision,
@@ -233,7 +230,7 @@ def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=N
     Returns
     -------
     ndarray or scalar
-        Probabilities in [0, 1], with the shape of `x`. A scalar if `x` is one. pandas, xarray, dask and
+        {values}, with the shape of `x`. A scalar if `x` is one. pandas, xarray, dask and
         polars objects come back as what they were.
 
     Raises
@@ -241,7 +238,28 @@ def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=N
     TypeError
         If `x` is not real, or `out` is not an array.
     ValueError
-        If `out` is read-only or has the wrong shape.
+        If `out` is read-only or has the wrong shape."""
+
+
+def _of_log_odds(values):
+    """Writes into the docstring of a function of log odds what all of them share."""
+    def documented(function):
+        arguments = _ARGUMENTS_OF_LOG_ODDS.replace("{values}", values)
+        function.__doc__ = function.__doc__.replace("{arguments}", arguments)
+        return function
+    return documented
+
+
+@_of_log_odds("Probabilities in [0, 1]")
+def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=None, subok=True):
+    """
+    expit(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True)
+
+    Logistic sigmoid, ``1 / (1 + exp(-x))``, element by element: the probability that belongs to log odds.
+
+    The inverse of `logit`.
+
+    {arguments}
 
     See Also
     --------
@@ -254,8 +272,9 @@ def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=N
     ``expit(-720.0)`` is 2e-313, where the usual formula gives 0. The bits depend on neither position,
     stride nor thread count. No floating-point warning is raised.
 
-    ``1 / (1 + exp(abs(x)))`` takes one division; its rounding error and that of the denominator are
-    computed and taken off. For positive `x` the result is 1 minus that.
+    The result is the reciprocal of ``1 + exp(-x)``. What rounding the denominator and the reciprocal lost is
+    computed, and one Newton step takes it off. All is scaled by a power of two, so that ``exp(-x)``
+    cannot overflow.
 
     Examples
     --------
@@ -273,6 +292,7 @@ def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=N
     return call("expit", EXPIT, ufuncs.expit, 0, x, out, where, casting, order, dtype, subok)
 
 
+@_of_log_odds("Values at most 0")
 def log_expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=None, subok=True):
     """
     log_expit(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True)
@@ -281,30 +301,7 @@ def log_expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dty
 
     The log-likelihood of a success at log odds `x`; that of a failure is ``log_expit(-x)``.
 
-    Parameters
-    ----------
-    x : array_like
-        Log odds, of any shape. float32, float64 and long double are computed in their own precision,
-        float16 in float32, bool and integers in float64.
-    out : ndarray, optional
-        Where the result goes: any strides, and it may be `x` itself. It is returned.
-    where : array_like of bool, optional
-        Compute only where True; elsewhere `out` keeps what it has. Runs on one thread.
-    casting, order, dtype, subok
-        As for any `numpy.ufunc`.
-
-    Returns
-    -------
-    ndarray or scalar
-        Values at most 0, with the shape of `x`. A scalar if `x` is one. pandas, xarray, dask and polars
-        objects come back as what they were.
-
-    Raises
-    ------
-    TypeError
-        If `x` is not real, or `out` is not an array.
-    ValueError
-        If `out` is read-only or has the wrong shape.
+    {arguments}
 
     See Also
     --------

@@ -31,9 +31,7 @@ from libc.string cimport memcpy
 
 from fastlogit._threads cimport threads_for
 from fastlogit.kernels.arithmetic cimport bits64, longdouble
-from fastlogit.kernels.elementwise cimport (
-    CLAMPED_LOGIT, EXPIT, LOG_EXPIT, LOGIT, elementwise_kernel, elementwise_kernels, function,
-)
+from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kernels
 from fastlogit.kernels.formulas cimport clamp_bounds
 from fastlogit.kernels.longdouble cimport (
     clamped_logit_longdouble, expit_longdouble, log_expit_longdouble, logit_longdouble,
@@ -58,10 +56,6 @@ cdef extern from "numpy/ufuncobject.h":
 
 cnp.import_array()
 cnp.import_umath()
-
-cdef const elementwise_kernels *kernels = <const elementwise_kernels *> PyCapsule_GetPointer(
-    _isa.kernels("elementwise"), "fastlogit.kernels.elementwise"
-)
 
 cdef enum:
     SEQUENTIAL = 512  # elements that a loop over half-overlapping memory takes at a time
@@ -217,15 +211,18 @@ cdef class Definition:
     cdef bytes doc
 
 
-cdef object make_ufunc(function of_elements, longdouble_formula formula, str name, str doc, double eps=0):
-    cdef const elementwise_kernels *row = &kernels[<int> of_elements]
+cdef object make_ufunc(str function, longdouble_formula formula, str name, str doc, double eps=0):
+    """``function`` is the name of its kernels, ``name`` that of the ufunc."""
+    cdef const elementwise_kernels *kernels = <const elementwise_kernels *> PyCapsule_GetPointer(
+        _isa.kernels("elementwise")[function], "fastlogit.kernels.elementwise"
+    )
     cdef Definition definition = Definition()
     cdef object made
     cdef int i
     definition.name = name.encode()
     definition.doc = doc.encode()
-    definition.parameters[0] = loop_data(&row.float32, formula, eps)
-    definition.parameters[1] = loop_data(&row.float64, formula, eps)
+    definition.parameters[0] = loop_data(&kernels.float32, formula, eps)
+    definition.parameters[1] = loop_data(&kernels.float64, formula, eps)
     definition.parameters[2] = loop_data(NULL, formula, eps)
     for i in range(3):
         definition.data[i] = &definition.parameters[i]
@@ -273,7 +270,7 @@ def clamped_logit(double eps):
     # Pickle finds a ufunc by name in its module; the name says which eps to make it for (__getattr__).
     name = f"clamped_logit_{bits64(eps):016x}"
     made = make_ufunc(
-        CLAMPED_LOGIT,
+        "clamped_logit",
         clamped_logit_longdouble,
         name,
         f"logit of the argument brought into [eps, 1 - eps], eps = {eps!r}",
@@ -294,12 +291,12 @@ def __getattr__(name):
 
 
 logit = make_ufunc(
-    LOGIT, logit_longdouble, "logit", "log(x / (1 - x)), element by element; see fastlogit.logit."
+    "logit", logit_longdouble, "logit", "log(x / (1 - x)), element by element; see fastlogit.logit."
 )
 expit = make_ufunc(
-    EXPIT, expit_longdouble, "expit", "1 / (1 + exp(-x)), element by element; see fastlogit.expit."
+    "expit", expit_longdouble, "expit", "1 / (1 + exp(-x)), element by element; see fastlogit.expit."
 )
 log_expit = make_ufunc(
-    LOG_EXPIT, log_expit_longdouble, "log_expit",
+    "log_expit", log_expit_longdouble, "log_expit",
     "log(1 / (1 + exp(-x))), element by element; see fastlogit.log_expit.",
 )

@@ -3,14 +3,6 @@
 from fastlogit.kernels.strided cimport walk
 
 
-cdef enum function:
-    LOGIT
-    CLAMPED_LOGIT
-    EXPIT
-    LOG_EXPIT
-    FUNCTIONS  # how many there are
-
-
 ctypedef void (*function_pointer)() noexcept nogil
 
 
@@ -27,7 +19,7 @@ cdef struct elementwise_kernel:
     Py_ssize_t smallest_parallel  # elements
 
 
-# A row of the table, whose index is the `function`.
+# A function: a row of the table.
 cdef struct elementwise_kernels:
     elementwise_kernel float32
     elementwise_kernel float64

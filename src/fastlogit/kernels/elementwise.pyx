@@ -14,10 +14,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastlogit.kernels.arithmetic cimport bits32, bits64, enter, environment, float32, float64, leave, real
-from fastlogit.kernels.elementwise cimport (
-    CLAMPED_LOGIT, EXPIT, FUNCTIONS, LOG_EXPIT, LOGIT, elementwise_kernel, elementwise_kernels, function,
-    function_pointer,
-)
+from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kernels, function_pointer
 from fastlogit.kernels.formulas cimport (
     clamp, clamp_bounds, expit, expit_bounds, log_expit, log_expit_bounds, log_expit_within, logit,
     logit_bounds, logit_within,
@@ -362,39 +359,46 @@ cdef void transform_float64(
 # The table
 
 
-cdef elementwise_kernels table[FUNCTIONS]
+cdef elementwise_kernels logits, clamped_logits, expits, log_expits
 
 
-cdef void add_kernel(
-    function of_elements, block_of_function block, real lower, real upper, Py_ssize_t smallest_parallel
+cdef void set_kernel(
+    elementwise_kernels *row, block_of_function block, real lower, real upper, Py_ssize_t smallest_parallel
 ) noexcept:
-    cdef elementwise_kernels *row = &table[<int> of_elements]
     cdef elementwise_kernel *kernel = &row.float32 if real is float32 else &row.float64
     kernel.transform = transform_float32 if real is float32 else transform_float64
     kernel.block = <function_pointer> block
     kernel.lower = lower
     kernel.upper = upper
-    kernel.clamped = of_elements == CLAMPED_LOGIT
     kernel.smallest_parallel = smallest_parallel
 
 
-cdef void add_kernels(real *tag) noexcept:
+cdef void set_kernels(real *tag) noexcept:
     """Elements from which two threads win, and half as many again: see ``benchmarks/thresholds.py``."""
     cdef bint small = real is float32
     cdef real lower, upper
     logit_bounds[real](&lower, &upper)
-    add_kernel[real](LOGIT, logit_of_block[real], lower, upper, 6144 if small else 4608)
-    add_kernel[real](CLAMPED_LOGIT, clamped_logit_of_block[real], lower, upper, 6144 if small else 4608)
+    set_kernel[real](&logits, logit_of_block[real], lower, upper, 6144 if small else 4608)
+    set_kernel[real](&clamped_logits, clamped_logit_of_block[real], lower, upper, 6144 if small else 4608)
     expit_bounds[real](&lower, &upper)
-    add_kernel[real](EXPIT, expit_of_block[real], lower, upper, 12288 if small else 5120)
+    set_kernel[real](&expits, expit_of_block[real], lower, upper, 12288 if small else 5120)
     log_expit_bounds[real](&lower, &upper)
-    add_kernel[real](LOG_EXPIT, log_expit_of_block[real], lower, upper, 4096 if small else 2560)
+    set_kernel[real](&log_expits, log_expit_of_block[real], lower, upper, 4096 if small else 2560)
 
 
-add_kernels[float32](NULL)
-add_kernels[float64](NULL)
-for index in range(FUNCTIONS):
-    if table[index].float32.block == NULL or table[index].float64.block == NULL:
-        raise ImportError(f"kernels/elementwise.pyx: member {index} of `function` has no kernel")
+cdef object capsule(elementwise_kernels *row):
+    if row.float32.block == NULL or row.float64.block == NULL:
+        raise ImportError("kernels/elementwise.pyx: a function has no kernel; give it its lines in set_kernels")
+    return PyCapsule_New(row, "fastlogit.kernels.elementwise", NULL)
 
-kernels = PyCapsule_New(&table, "fastlogit.kernels.elementwise", NULL)
+
+set_kernels[float32](NULL)
+set_kernels[float64](NULL)
+clamped_logits.float32.clamped = clamped_logits.float64.clamped = True
+
+kernels = {
+    "logit": capsule(&logits),
+    "clamped_logit": capsule(&clamped_logits),
+    "expit": capsule(&expits),
+    "log_expit": capsule(&log_expits),
+}
