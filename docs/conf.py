@@ -22,3 +22,22 @@ autosummary_generate = False
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 numpydoc_validation_checks = {"GL01", "GL03", "GL08", "PR01", "PR02", "RT01", "SS03"}
+
+
+def list_functions(app, document, source):
+    """api.rst names no function: it has those of ``fastlogit.__all__``, in the order of their modules."""
+    if document != "api":
+        return
+    modules = {"_elementwise": fastlogit._elementwise, "_axis": fastlogit._axis, "_threads": fastlogit._threads}
+    listed = {
+        module: [name for name in vars(namespace) if name in fastlogit.__all__ and name != "ufuncs"]
+        for module, namespace in modules.items()
+    }
+    for module, names in listed.items():
+        directives = "\n".join(f".. autofunction:: {name}" for name in names)
+        source[0] = source[0].replace(f"{{{module}}}", directives)
+    source[0] = source[0].replace("{all}", "\n   ".join(sum(listed.values(), [])))
+
+
+def setup(app):
+    app.connect("source-read", list_functions)
