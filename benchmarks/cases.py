@@ -14,7 +14,7 @@ import fastlogit
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
-from reference import EPS, FUNCTIONS, PROBABILITIES  # noqa: E402
+from reference import EPS, FUNCTIONS, PROBABILITIES
 
 __all__ = ["CASES", "ELEMENTWISE", "EPS", "OF_SLICES", "Case"]
 

@@ -1,5 +1,7 @@
 """Sphinx configuration: ``spin docs``."""
 
+from itertools import chain
+
 import fastlogit
 
 project = "fastlogit"
@@ -36,7 +38,7 @@ def list_functions(app, document, source):
     for module, names in listed.items():
         directives = "\n".join(f".. autofunction:: {name}" for name in names)
         source[0] = source[0].replace(f"{{{module}}}", directives)
-    source[0] = source[0].replace("{all}", "\n   ".join(sum(listed.values(), [])))
+    source[0] = source[0].replace("{all}", "\n   ".join(chain.from_iterable(listed.values())))
 
 
 def setup(app):

@@ -11,9 +11,9 @@ import mpmath
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
-from reference import FUNCTIONS, clamp_bounds  # noqa: E402
+from reference import FUNCTIONS, clamp_bounds
 
-from fastlogit.__main__ import REFERENCE  # noqa: E402
+from fastlogit.__main__ import REFERENCE
 
 
 def exact(function, x, dtype):

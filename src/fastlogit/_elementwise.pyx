@@ -44,7 +44,9 @@ cdef inline bint is_direct(object array):
     ) and is_native_float(<cnp.ndarray> array)
 
 
-cdef bint transform_directly(const elementwise_kernels *kernels, double eps, cnp.ndarray x, cnp.ndarray out):
+cdef bint transform_directly(
+    const elementwise_kernels *kernels, double eps, cnp.ndarray x, cnp.ndarray out
+):
     """Write the function of x to ``out``; False, and nothing written, where NumPy has to see to it."""
     cdef walk path
     cdef int axis, threads
@@ -87,8 +89,8 @@ cdef object call_directly(const elementwise_kernels *kernels, double eps, object
 
 
 cdef object call(
-    str name, const elementwise_kernels *kernels, object ufunc, double eps, object x, object out, object where,
-    object casting, object order, object dtype, object subok,
+    str name, const elementwise_kernels *kernels, object ufunc, double eps, object x, object out,
+    object where, object casting, object order, object dtype, object subok,
 ):
     cdef object result
     cdef dict options

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from reference import PUBLIC as ELEMENTWISE
 from reference import FUNCTIONS as TESTED
+from reference import PUBLIC as ELEMENTWISE
 
 FUNCTIONS = (*ELEMENTWISE, "softmax", "log_softmax", "logsumexp")
 PEERS = ("SciPy", "PyTorch", "JAX", "numexpr")

@@ -111,7 +111,14 @@ cdef inline void evaluate(
         out[i] = of_element(x[i], lower, upper)
 
 
-# What only few elements need is tested for a block of them; the others do not pay for it.
+cdef inline void evaluate_block(
+    formula of_usual, formula of_any, bint all_usual, const real[::1] x, real[::1] out, real lower, real upper
+) noexcept nogil:
+    """What only few elements need is tested for a block of them; the others do not pay for it."""
+    if all_usual:
+        evaluate[real](of_usual, x, out, lower, upper)
+    else:
+        evaluate[real](of_any, x, out, lower, upper)
 
 
 cdef inline real expit_of_any(real x, real lower, real upper) noexcept nogil:
@@ -134,12 +141,11 @@ cdef inline real log_expit_of_usual(real x, real lower, real upper) noexcept nog
 
 
 cdef void log_expit_of_block(const real *x, real *out, Py_ssize_t n, real lower, real upper) noexcept nogil:
-    cdef const real[::1] source = contiguous[real](x, n)
-    cdef real[::1] result = contiguous[real](out, n)
-    if real is float64 and all_between[real](source, 0, upper, True):
-        evaluate[real](log_expit_of_usual[real], source, result, lower, upper)
-    else:
-        evaluate[real](log_expit_of_any[real], source, result, lower, upper)
+    evaluate_block[real](
+        log_expit_of_usual[real], log_expit_of_any[real],
+        real is float64 and all_between[real](contiguous[real](x, n), 0, upper, True),
+        contiguous[real](x, n), contiguous[real](out, n), lower, upper,
+    )
 
 
 cdef inline real logit_of_any(real x, real lower, real upper) noexcept nogil:
@@ -151,12 +157,11 @@ cdef inline real logit_of_usual(real x, real lower, real upper) noexcept nogil:
 
 
 cdef void logit_of_block(const real *x, real *out, Py_ssize_t n, real lower, real upper) noexcept nogil:
-    cdef const real[::1] source = contiguous[real](x, n)
-    cdef real[::1] result = contiguous[real](out, n)
-    if all_between[real](source, lower, upper, False):
-        evaluate[real](logit_of_usual[real], source, result, lower, upper)
-    else:
-        evaluate[real](logit_of_any[real], source, result, lower, upper)
+    evaluate_block[real](
+        logit_of_usual[real], logit_of_any[real],
+        all_between[real](contiguous[real](x, n), lower, upper, False),
+        contiguous[real](x, n), contiguous[real](out, n), lower, upper,
+    )
 
 
 cdef inline real clamped_logit_of_any(real x, real lower, real upper) noexcept nogil:
@@ -170,12 +175,10 @@ cdef inline real clamped_logit_of_usual(real x, real lower, real upper) noexcept
 cdef void clamped_logit_of_block(
     const real *x, real *out, Py_ssize_t n, real lower, real upper
 ) noexcept nogil:
-    cdef const real[::1] source = contiguous[real](x, n)
-    cdef real[::1] result = contiguous[real](out, n)
-    if lower >= DBL_MIN:
-        evaluate[real](clamped_logit_of_usual[real], source, result, lower, upper)
-    else:
-        evaluate[real](clamped_logit_of_any[real], source, result, lower, upper)
+    evaluate_block[real](
+        clamped_logit_of_usual[real], clamped_logit_of_any[real], lower >= DBL_MIN,
+        contiguous[real](x, n), contiguous[real](out, n), lower, upper,
+    )
 
 
 cdef inline void compute(const job *task, const real *x, real *out, Py_ssize_t n) noexcept nogil:
@@ -315,7 +318,7 @@ cdef void set_kernels(real *tag) noexcept:
 
 cdef object capsule(elementwise_kernels *row):
     if row.float32.block == NULL or row.float64.block == NULL:
-        raise ImportError("kernels/elementwise.pyx: a function has no kernel; give it its lines in set_kernels")
+        raise ImportError("kernels/elementwise.pyx: a function has no kernel; add it to set_kernels")
     return PyCapsule_New(row, "fastlogit.kernels.elementwise", NULL)
 
 
