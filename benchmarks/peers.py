@@ -87,6 +87,9 @@ def load_pytorch():
         "log_expit": Calls(
             in_place=lambda x: torch._C._nn.log_sigmoid(x, out=x), new=torch.nn.functional.logsigmoid
         ),
+        "softplus": Calls(  # x itself beyond a threshold of 20
+            in_place=lambda x: torch._C._nn.softplus(x, out=x), new=torch.nn.functional.softplus
+        ),
         "softmax": Calls(
             preallocated=lambda x, axis, out: torch.softmax(x, axis, out=out), new=torch.softmax
         ),
@@ -138,6 +141,7 @@ def load_numpy():
             in_place=lambda x: np.negative(np.logaddexp(0, np.negative(x, out=x), out=x), out=x),
             new=lambda x: -np.logaddexp(0, -x),
         ),
+        "softplus": Calls(in_place=lambda x: np.logaddexp(0, x, out=x), new=lambda x: np.logaddexp(0, x)),
         "softmax": Calls(lambda x, axis: softmax(x, axis, out=x), softmax, softmax),
         "log_softmax": Calls(lambda x, axis: log_softmax(x, axis, out=x), log_softmax, log_softmax),
         "logsumexp": Calls(preallocated=logsumexp, new=logsumexp),
@@ -178,6 +182,7 @@ def load_numexpr():
         "expit": elementwise("1 / (1 + exp(-x))"),
         "logit": elementwise("log(x / (1 - x))"),
         "log_expit": elementwise("where(x < 0, x, 0) - log1p(exp(-abs(x)))"),
+        "softplus": elementwise("where(x > 0, x, 0) + log1p(exp(-abs(x)))"),
         "softmax": Calls(lambda x, axis: softmax(x, axis, out=x), softmax, softmax),
         "log_softmax": Calls(lambda x, axis: log_softmax(x, axis, out=x), log_softmax, log_softmax),
         "logsumexp": Calls(preallocated=logsumexp, new=logsumexp),
@@ -265,6 +270,7 @@ def numba_library(numba, name):
         "expit": elementwise(lambda zero, one: lambda x: one / (one + exp(-x))),
         "logit": elementwise(lambda zero, one: lambda x: log(x / (one - x))),
         "log_expit": elementwise(lambda zero, one: lambda x: min(x, zero) - log1p(exp(-abs(x)))),
+        "softplus": elementwise(lambda zero, one: lambda x: max(x, zero) + log1p(exp(-abs(x)))),
         "softmax": of_slices(softmax, "(n)->(n)"),
         "log_softmax": of_slices(log_softmax, "(n)->(n)"),
         "logsumexp": of_slices(logsumexp, "(n)->()", in_place=False),
@@ -291,6 +297,7 @@ def load_jax():
         "logit": elementwise(jax.scipy.special.logit),
         "logit, eps": elementwise(lambda x: jax.scipy.special.logit(jax.numpy.clip(x, EPS, 1 - EPS))),
         "log_expit": elementwise(jax.nn.log_sigmoid),
+        "softplus": elementwise(jax.nn.softplus),
         "softmax": of_slices(jax.nn.softmax),
         "log_softmax": of_slices(jax.nn.log_softmax),
         "logsumexp": of_slices(jax.nn.logsumexp),

@@ -65,6 +65,16 @@ def exact_log_expit(x, wide=np.longdouble):
         return np.minimum(x, -0.0) - np.log1p(np.exp(-np.abs(x)))
 
 
+def exact_softplus(x, wide=np.longdouble):
+    x = x.astype(wide)
+    with np.errstate(all="ignore"):
+        return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def negated(text):
+    return f"-{text}".removeprefix("--")
+
+
 def same_bits(got, expected):
     """Equal in every bit, the payload of a NaN aside."""
     got, expected = np.asarray(got), np.asarray(expected)
@@ -250,6 +260,17 @@ FUNCTIONS = {
             [(-inf, -inf), (-(2.0**99), -(2.0**99)), (1e30, -0.0), (inf, -0.0), (nan, nan)],
             range=(-inf, -0.0),
             literals=LITERALS["log_expit"],
+        ),
+        Function(
+            "softplus",
+            fastlogit.softplus,
+            ufuncs.softplus,
+            LOG_ODDS,
+            lambda m, x: max(x, type(x)(0)) + m.log1p(m.exp(-abs(x))),  # nothing overflows
+            exact_softplus,
+            [(inf, inf), (2.0**99, 2.0**99), (-1e30, 0.0), (-inf, 0.0), (nan, nan)],
+            range=(0, inf),
+            literals=[(negated(x), negated(exact)) for x, exact in LITERALS["log_expit"]],
         ),
     ]
 }

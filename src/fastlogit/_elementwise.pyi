@@ -33,3 +33,4 @@ def expit(
 
 # The signature of all functions of log odds.
 log_expit = expit
+softplus = expit

@@ -30,6 +30,7 @@ cdef const elementwise_kernels *LOGIT = kernels_of("logit")
 cdef const elementwise_kernels *CLAMPED_LOGIT = kernels_of("clamped_logit")
 cdef const elementwise_kernels *EXPIT = kernels_of("expit")
 cdef const elementwise_kernels *LOG_EXPIT = kernels_of("log_expit")
+cdef const elementwise_kernels *SOFTPLUS = kernels_of("softplus")
 
 cdef enum:
     SMALLEST_WITHOUT_GIL = 2048  # elements below which letting the GIL go costs more than it gives
@@ -333,3 +334,38 @@ def log_expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dty
     return call(
         "log_expit", LOG_EXPIT, ufuncs.log_expit, 0, x, out, where, casting, order, dtype, subok
     )
+
+
+@_of_log_odds("Values at least 0")
+def softplus(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=None, subok=True):
+    """
+    softplus(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True)
+
+    Smooth maximum of `x` and 0, ``log(1 + exp(x)) = -log_expit(-x)``, element by element.
+
+    {arguments}
+
+    See Also
+    --------
+    log_expit : ``softplus(x)`` is ``-log_expit(-x)``, bit for bit.
+    expit : the derivative.
+
+    Notes
+    -----
+    The error is that of `log_expit`: below 1 unit in the last place for every input. There is no threshold
+    from which on the result is `x` itself.
+
+    Examples
+    --------
+    The formula overflows, or has no digit left, at both ends:
+
+    >>> import numpy as np
+    >>> from fastlogit import softplus
+    >>> x = np.array([-40.0, 0.0, 1000.0])
+    >>> softplus(x)
+    array([4.24835426e-18, 6.93147181e-01, 1.00000000e+03])
+    >>> with np.errstate(over="ignore"):
+    ...     np.log(1 + np.exp(x))
+    array([0.        , 0.69314718,        inf])
+    """
+    return call("softplus", SOFTPLUS, ufuncs.softplus, 0, x, out, where, casting, order, dtype, subok)

@@ -34,7 +34,7 @@ from fastlogit.kernels.arithmetic cimport bits64, longdouble
 from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kernels
 from fastlogit.kernels.formulas cimport clamp_bounds
 from fastlogit.kernels.longdouble cimport (
-    clamped_logit_longdouble, expit_longdouble, log_expit_longdouble, logit_longdouble,
+    clamped_logit_longdouble, expit_longdouble, log_expit_longdouble, logit_longdouble, softplus_longdouble,
 )
 from fastlogit.kernels.strided cimport add_axis, merge_axes, pad_axes, walk
 
@@ -299,4 +299,8 @@ expit = make_ufunc(
 log_expit = make_ufunc(
     "log_expit", log_expit_longdouble, "log_expit",
     "log(1 / (1 + exp(-x))), element by element; see fastlogit.log_expit.",
+)
+softplus = make_ufunc(
+    "softplus", softplus_longdouble, "softplus",
+    "log(1 + exp(x)), element by element; see fastlogit.softplus.",
 )

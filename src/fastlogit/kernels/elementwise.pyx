@@ -148,6 +148,22 @@ cdef void log_expit_of_block(const real *x, real *out, Py_ssize_t n, real lower,
     )
 
 
+cdef inline real softplus_of_any(real x, real lower, real upper) noexcept nogil:
+    return -log_expit_of_any[real](-x, lower, upper)
+
+
+cdef inline real softplus_of_usual(real x, real lower, real upper) noexcept nogil:
+    return -log_expit_of_usual[real](-x, lower, upper)
+
+
+cdef void softplus_of_block(const real *x, real *out, Py_ssize_t n, real lower, real upper) noexcept nogil:
+    evaluate_block[real](
+        softplus_of_usual[real], softplus_of_any[real],
+        real is float64 and all_between[real](contiguous[real](x, n), 0, upper, True),
+        contiguous[real](x, n), contiguous[real](out, n), lower, upper,
+    )
+
+
 cdef inline real logit_of_any(real x, real lower, real upper) noexcept nogil:
     return logit[real](x)
 
@@ -289,7 +305,7 @@ cdef void transform_float64(
 # The table
 
 
-cdef elementwise_kernels logits, clamped_logits, expits, log_expits
+cdef elementwise_kernels logits, clamped_logits, expits, log_expits, softpluses
 
 
 cdef void set_kernel(
@@ -314,6 +330,7 @@ cdef void set_kernels(real *tag) noexcept:
     set_kernel[real](&expits, expit_of_block[real], lower, upper, 12288 if small else 5120)
     log_expit_bounds[real](&lower, &upper)
     set_kernel[real](&log_expits, log_expit_of_block[real], lower, upper, 4096 if small else 2560)
+    set_kernel[real](&softpluses, softplus_of_block[real], lower, upper, 4096 if small else 2560)
 
 
 cdef object capsule(elementwise_kernels *row):
@@ -331,4 +348,5 @@ kernels = {
     "clamped_logit": capsule(&clamped_logits),
     "expit": capsule(&expits),
     "log_expit": capsule(&log_expits),
+    "softplus": capsule(&softpluses),
 }

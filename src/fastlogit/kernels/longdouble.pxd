@@ -25,6 +25,12 @@ cdef inline long double log_expit_longdouble(
     return (x if x < 0 else <long double> -0.0) - log1pl(expl(-fabsl(x)))
 
 
+cdef inline long double softplus_longdouble(
+    long double x, long double lower, long double upper
+) noexcept nogil:
+    return -log_expit_longdouble(-x, lower, upper)
+
+
 cdef inline long double logit_longdouble(
     long double x, long double lower, long double upper
 ) noexcept nogil:
