@@ -30,10 +30,13 @@ def list_functions(app, document, source):
     """api.rst names no function: it has those of ``fastlogit.__all__``, in the order of their modules."""
     if document != "api":
         return
-    modules = {"_elementwise": fastlogit._elementwise, "_axis": fastlogit._axis, "_threads": fastlogit._threads}
     listed = {
-        module: [name for name in vars(namespace) if name in fastlogit.__all__ and name != "ufuncs"]
-        for module, namespace in modules.items()
+        module: [
+            name
+            for name in vars(getattr(fastlogit, module))
+            if name in fastlogit.__all__ and name != "ufuncs"
+        ]
+        for module in ("_elementwise", "_axis", "_threads")
     }
     for module, names in listed.items():
         directives = "\n".join(f".. autofunction:: {name}" for name in names)
