@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from reference import EPS, FUNCTIONS, PUBLIC, bits
 
-from fastlogit import ufuncs
+import fastlogit
+from fastlogit import _elementwise, ufuncs
 
 EVERY_UFUNC = pytest.mark.parametrize(
     "ufunc", [f.ufunc for f in FUNCTIONS.values()], ids=list(FUNCTIONS)
@@ -30,6 +31,13 @@ def test_they_are_unary_ufuncs_with_three_loops(ufunc):
     assert ufunc.types == ["f->f", "d->d", "g->g"]
     assert ufunc.signature is None
     assert ufunc.identity is None
+
+
+def test_every_ufunc_and_function_is_tested():
+    """The list of the tests is complete; clamped_logit adds names of its own."""
+    found = {name for name, value in vars(ufuncs).items() if isinstance(value, np.ufunc)}
+    assert {name for name in found if not name.startswith("clamped_logit_")} == set(PUBLIC)
+    assert {name for name in vars(_elementwise) if name in fastlogit.__all__} - {"ufuncs"} == set(PUBLIC)
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -39,9 +39,9 @@ class Loop(NamedTuple):
     copies: tuple[int, int] = (1, 1)  # of either dtype, by inlining: each is vectorised by itself
 
 
-# expit, and log_expit, logit and logit with eps with care for extreme values and without; float32 log_expit
-# needs none.
-FORMULAS = (6, 7)
+# expit, and log_expit, softplus, logit and logit with eps with care for extreme values and without; float32
+# log_expit and softplus need none.
+FORMULAS = (7, 9)
 
 LOOPS = [
     Loop("elementwise", "all_between", "largest_32 = bits_32 if", dtypes=("float32",)),
