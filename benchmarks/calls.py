@@ -14,44 +14,33 @@ import sys
 from timeit import Timer
 
 import numpy as np
+from cases import CASES
 from contest import warn_if_busy
 from tqdm import tqdm
 
 import fastlogit
 
 SIZES = [8, 100, 1000, 10_000]
-STATEMENTS = {
-    "expit": {
-        "fastlogit": "fastlogit.expit(x, out=out)",
-        "SciPy": "special.expit(x, out=out)",
-        "PyTorch": "torch.sigmoid(x_tensor, out=out_tensor)",
-    },
-    "logit": {
-        "fastlogit": "fastlogit.logit(x, out=out)",
-        "SciPy": "special.logit(x, out=out)",
-        "PyTorch": "torch.logit(x_tensor, out=out_tensor)",
-    },
-    "log_expit": {
-        "fastlogit": "fastlogit.log_expit(x, out=out)",
-        "SciPy": "special.log_expit(x, out=out)",
-        "PyTorch": "torch._C._nn.log_sigmoid(x_tensor, out=out_tensor)",
-    },
-    "softmax": {
-        "fastlogit": "fastlogit.softmax(x, out=out)",
-        "SciPy": "special.softmax(x)",
-        "PyTorch": "torch.softmax(x_tensor, 0, out=out_tensor)",
-    },
-    "log_softmax": {
-        "fastlogit": "fastlogit.log_softmax(x, out=out)",
-        "SciPy": "special.log_softmax(x)",
-        "PyTorch": "torch._log_softmax(x_tensor, 0, False, out=out_tensor)",
-    },
-    "logsumexp": {
-        "fastlogit": "fastlogit.logsumexp(x)",
-        "SciPy": "special.logsumexp(x)",
-        "PyTorch": "torch.logsumexp(x_tensor, 0)",
-    },
+PYTORCH = {  # what it calls the functions, and how they take the result
+    "expit": "torch.sigmoid(x_tensor, out=out_tensor)",
+    "logit": "torch.logit(x_tensor, out=out_tensor)",
+    "log_expit": "torch._C._nn.log_sigmoid(x_tensor, out=out_tensor)",
+    "softmax": "torch.softmax(x_tensor, 0, out=out_tensor)",
+    "log_softmax": "torch._log_softmax(x_tensor, 0, False, out=out_tensor)",
+    "logsumexp": "torch.logsumexp(x_tensor, 0)",
 }
+
+
+def statements_of(case):
+    ours = "" if case.reduces else ", out=out"
+    statements = {
+        "fastlogit": f"fastlogit.{case.name}(x{ours})",
+        "SciPy": f"special.{case.name}(x{'' if case.of_slices else ours})",
+    }
+    return statements | ({"PyTorch": PYTORCH[case.name]} if case.name in PYTORCH else {})
+
+
+STATEMENTS = {case.name: statements_of(case) for case in CASES if case.name != "logit, eps"}
 
 
 def names_for(x):

@@ -1,15 +1,27 @@
-"""The functions that are compared, and the input that each is meant for."""
+"""The functions that are compared, and the input that each is meant for.
 
+The elementwise ones are those of the tests (tests/reference.py).
+"""
+
+import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
-EPS = 1e-6
+import fastlogit
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+
+from reference import EPS, FUNCTIONS, PROBABILITIES
+
+__all__ = ["CASES", "ELEMENTWISE", "EPS", "OF_SLICES", "Case"]
 
 
 class Case(NamedTuple):
     name: str
+    call: Callable[..., Any]  # of an array, the axis for slices, and out=
     draw: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
     of_slices: bool = False
     reduces: bool = False  # one number for each slice
@@ -24,14 +36,16 @@ def probabilities(generator, shape):
 
 
 ELEMENTWISE = [
-    Case("expit", odds),
-    Case("logit", probabilities),
-    Case("logit, eps", probabilities),
-    Case("log_expit", odds),
+    Case(
+        function.name if function.eps is None else "logit, eps",
+        function.call,
+        probabilities if function.domain is PROBABILITIES else odds,
+    )
+    for function in FUNCTIONS.values()
 ]
 OF_SLICES = [
-    Case("softmax", odds, of_slices=True),
-    Case("log_softmax", odds, of_slices=True),
-    Case("logsumexp", odds, of_slices=True, reduces=True),
+    Case("softmax", fastlogit.softmax, odds, of_slices=True),
+    Case("log_softmax", fastlogit.log_softmax, odds, of_slices=True),
+    Case("logsumexp", fastlogit.logsumexp, odds, of_slices=True, reduces=True),
 ]
 CASES = ELEMENTWISE + OF_SLICES

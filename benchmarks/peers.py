@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from cases import EPS
+from cases import ELEMENTWISE, EPS, OF_SLICES
 
 import fastlogit
 
@@ -42,42 +42,34 @@ def ignore_threads(threads):
     """There is one thread, or nothing to set it with."""
 
 
+def of_elements(call):
+    return Calls(in_place=lambda x: call(x, out=x), new=call)
+
+
 def load_fastlogit():
-    expit, logit, log_expit = fastlogit.expit, fastlogit.logit, fastlogit.log_expit
-    softmax, log_softmax, logsumexp = fastlogit.softmax, fastlogit.log_softmax, fastlogit.logsumexp
-    calls = {
-        "expit": Calls(in_place=lambda x: expit(x, out=x), new=expit),
-        "logit": Calls(in_place=lambda x: logit(x, out=x), new=logit),
-        "logit, eps": Calls(in_place=lambda x: logit(x, EPS, out=x), new=lambda x: logit(x, EPS)),
-        "log_expit": Calls(in_place=lambda x: log_expit(x, out=x), new=log_expit),
-        "softmax": Calls(
-            in_place=lambda x, axis: softmax(x, axis, out=x),
-            preallocated=lambda x, axis, out: softmax(x, axis, out=out),
-            new=softmax,
-        ),
-        "log_softmax": Calls(
-            in_place=lambda x, axis: log_softmax(x, axis, out=x),
-            preallocated=lambda x, axis, out: log_softmax(x, axis, out=out),
-            new=log_softmax,
-        ),
-        "logsumexp": Calls(preallocated=lambda x, axis, out: logsumexp(x, axis, out=out), new=logsumexp),
-    }
+    calls = {case.name: of_elements(case.call) for case in ELEMENTWISE}
+    for case in OF_SLICES:
+        calls[case.name] = Calls(
+            in_place=None if case.reduces else lambda x, axis, call=case.call: call(x, axis, out=x),
+            preallocated=lambda x, axis, out, call=case.call: call(x, axis, out=out),
+            new=case.call,
+        )
     return Library("fastlogit", fastlogit.__version__, calls, same, fastlogit.set_num_threads)
 
 
 def load_scipy():
     scipy = importlib.import_module("scipy")
     special = importlib.import_module("scipy.special")
-    expit, logit, log_expit = special.expit, special.logit, special.log_expit
+    logit = special.logit
     calls = {
-        "expit": Calls(in_place=lambda x: expit(x, out=x), new=expit),
-        "logit": Calls(in_place=lambda x: logit(x, out=x), new=logit),
-        "logit, eps": Calls(
-            in_place=lambda x: logit(np.clip(x, EPS, 1 - EPS, out=x), out=x),
-            new=lambda x: logit(np.clip(x, EPS, 1 - EPS)),
-        ),
-        "log_expit": Calls(in_place=lambda x: log_expit(x, out=x), new=log_expit),
+        case.name: of_elements(getattr(special, case.name))
+        for case in ELEMENTWISE
+        if hasattr(special, case.name)
     }
+    calls["logit, eps"] = Calls(
+        in_place=lambda x: logit(np.clip(x, EPS, 1 - EPS, out=x), out=x),
+        new=lambda x: logit(np.clip(x, EPS, 1 - EPS)),
+    )
     for name in ("softmax", "log_softmax", "logsumexp"):
         function = getattr(special, name)
         calls[name] = Calls(
@@ -94,6 +86,9 @@ def load_pytorch():
         "logit, eps": Calls(in_place=lambda x: x.logit_(EPS), new=lambda x: torch.logit(x, EPS)),
         "log_expit": Calls(
             in_place=lambda x: torch._C._nn.log_sigmoid(x, out=x), new=torch.nn.functional.logsigmoid
+        ),
+        "softplus": Calls(  # x itself beyond a threshold of 20
+            in_place=lambda x: torch._C._nn.softplus(x, out=x), new=torch.nn.functional.softplus
         ),
         "softmax": Calls(
             preallocated=lambda x, axis, out: torch.softmax(x, axis, out=out), new=torch.softmax
@@ -146,6 +141,7 @@ def load_numpy():
             in_place=lambda x: np.negative(np.logaddexp(0, np.negative(x, out=x), out=x), out=x),
             new=lambda x: -np.logaddexp(0, -x),
         ),
+        "softplus": Calls(in_place=lambda x: np.logaddexp(0, x, out=x), new=lambda x: np.logaddexp(0, x)),
         "softmax": Calls(lambda x, axis: softmax(x, axis, out=x), softmax, softmax),
         "log_softmax": Calls(lambda x, axis: log_softmax(x, axis, out=x), log_softmax, log_softmax),
         "logsumexp": Calls(preallocated=logsumexp, new=logsumexp),
@@ -186,6 +182,7 @@ def load_numexpr():
         "expit": elementwise("1 / (1 + exp(-x))"),
         "logit": elementwise("log(x / (1 - x))"),
         "log_expit": elementwise("where(x < 0, x, 0) - log1p(exp(-abs(x)))"),
+        "softplus": elementwise("where(x > 0, x, 0) + log1p(exp(-abs(x)))"),
         "softmax": Calls(lambda x, axis: softmax(x, axis, out=x), softmax, softmax),
         "log_softmax": Calls(lambda x, axis: log_softmax(x, axis, out=x), log_softmax, log_softmax),
         "logsumexp": Calls(preallocated=logsumexp, new=logsumexp),
@@ -273,6 +270,7 @@ def numba_library(numba, name):
         "expit": elementwise(lambda zero, one: lambda x: one / (one + exp(-x))),
         "logit": elementwise(lambda zero, one: lambda x: log(x / (one - x))),
         "log_expit": elementwise(lambda zero, one: lambda x: min(x, zero) - log1p(exp(-abs(x)))),
+        "softplus": elementwise(lambda zero, one: lambda x: max(x, zero) + log1p(exp(-abs(x)))),
         "softmax": of_slices(softmax, "(n)->(n)"),
         "log_softmax": of_slices(log_softmax, "(n)->(n)"),
         "logsumexp": of_slices(logsumexp, "(n)->()", in_place=False),
@@ -299,6 +297,7 @@ def load_jax():
         "logit": elementwise(jax.scipy.special.logit),
         "logit, eps": elementwise(lambda x: jax.scipy.special.logit(jax.numpy.clip(x, EPS, 1 - EPS))),
         "log_expit": elementwise(jax.nn.log_sigmoid),
+        "softplus": elementwise(jax.nn.softplus),
         "softmax": of_slices(jax.nn.softmax),
         "log_softmax": of_slices(jax.nn.log_softmax),
         "logsumexp": of_slices(jax.nn.logsumexp),

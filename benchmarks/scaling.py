@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 import report
-from cases import CASES, EPS
+from cases import CASES
 from contest import PAUSE, warn_if_busy
 from tqdm import tqdm
 
@@ -37,15 +37,9 @@ ROW = 256  # elements of a slice
 LARGE = 2**24  # elements, beyond every cache
 BANDWIDTHS = [50, 100, 200, 400]  # GB/s: from a notebook's to those of a server's socket
 
-CALLS = {
-    "expit": lambda x, out: fastlogit.expit(x, out=out),
-    "logit": lambda x, out: fastlogit.logit(x, out=out),
-    "logit, eps": lambda x, out: fastlogit.logit(x, EPS, out=out),
-    "log_expit": lambda x, out: fastlogit.log_expit(x, out=out),
-    "softmax": lambda x, out: fastlogit.softmax(x, -1, out=out),
-    "log_softmax": lambda x, out: fastlogit.log_softmax(x, -1, out=out),
-    "logsumexp": lambda x, out: fastlogit.logsumexp(x, -1, out=out),
-}
+
+def call_of(case, x, out):
+    return partial(case.call, x, *([-1] if case.of_slices else []), out=out)
 
 
 class Scaling(NamedTuple):
@@ -75,7 +69,7 @@ def arithmetic(case, dtype, sizes_in_bytes, seconds):
     sizes = [size // np.dtype(dtype).itemsize for size in sizes_in_bytes]
     times = []
     for size in sizes:
-        timer = Timer(partial(CALLS[case.name], *draw(case, dtype, size)))
+        timer = Timer(call_of(case, *draw(case, dtype, size)))
         count = max(1, int(1e-3 / min(timer.repeat(5, 1))))
         turns = max(5, round(seconds / len(sizes) / 1e-3))
         times.append(min(timer.repeat(turns, count)) / count * 1e9)
@@ -101,7 +95,7 @@ def large(case, dtype, threads, seconds):
     source = x.copy()
     out = out if case.reduces else x  # in place: what it reads it writes
     with fastlogit.num_threads(threads):
-        call = partial(CALLS[case.name], x, out)
+        call = call_of(case, x, out)
         return median_time(call, partial(np.copyto, x, source), seconds) / LARGE
 
 

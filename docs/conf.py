@@ -1,5 +1,7 @@
 """Sphinx configuration: ``spin docs``."""
 
+from itertools import chain
+
 import fastlogit
 
 project = "fastlogit"
@@ -22,3 +24,25 @@ autosummary_generate = False
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 numpydoc_validation_checks = {"GL01", "GL03", "GL08", "PR01", "PR02", "RT01", "SS03"}
+
+
+def list_functions(app, document, source):
+    """api.rst names no function: it has those of ``fastlogit.__all__``, in the order of their modules."""
+    if document != "api":
+        return
+    listed = {
+        module: [
+            name
+            for name in vars(getattr(fastlogit, module))
+            if name in fastlogit.__all__ and name != "ufuncs"
+        ]
+        for module in ("_elementwise", "_axis", "_threads")
+    }
+    for module, names in listed.items():
+        directives = "\n".join(f".. autofunction:: {name}" for name in names)
+        source[0] = source[0].replace(f"{{{module}}}", directives)
+    source[0] = source[0].replace("{all}", "\n   ".join(chain.from_iterable(listed.values())))
+
+
+def setup(app):
+    app.connect("source-read", list_functions)

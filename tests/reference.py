@@ -3,6 +3,8 @@
 Two references stand behind every accuracy test. The formulas below evaluate in long double, fast enough
 for millions of inputs; `mpmath_value` evaluates one input to 400 bits and is what they are checked
 against (test_accuracy.py). Run as a script, this file prints the table of ``literals.py``.
+
+`FUNCTIONS` is the list of the elementwise functions that all tests and tools read.
 """
 
 import zlib
@@ -16,21 +18,11 @@ from literals import LITERALS
 import fastlogit
 from fastlogit import ufuncs
 
+inf, nan = np.inf, np.nan
+
 EPS = 1e-6  # of the clamped logit in all tests that do not ask for a special one
 DTYPES = ("float32", "float64")
 BITS = {"float32": np.uint32, "float64": np.uint64}
-
-# The contract: the largest error, in units in the last place of the exact result, stays below this.
-BOUND_ULP = {
-    ("logit", "float32"): 1.0,
-    ("logit", "float64"): 1.0,
-    ("clamped_logit", "float32"): 1.0,
-    ("clamped_logit", "float64"): 1.0,
-    ("expit", "float32"): 1.0,
-    ("expit", "float64"): 1.0,
-    ("log_expit", "float32"): 1.0,
-    ("log_expit", "float64"): 1.0,
-}
 
 # Only where long double has more bits than float64 can it be the judge of float64.
 longdouble_is_wider = np.finfo(np.longdouble).nmant >= 63
@@ -71,6 +63,16 @@ def exact_log_expit(x, wide=np.longdouble):
     x = x.astype(wide)
     with np.errstate(all="ignore"):
         return np.minimum(x, -0.0) - np.log1p(np.exp(-np.abs(x)))
+
+
+def exact_softplus(x, wide=np.longdouble):
+    x = x.astype(wide)
+    with np.errstate(all="ignore"):
+        return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def negated(text):
+    return f"-{text}".removeprefix("--")
 
 
 def same_bits(got, expected):
@@ -165,48 +167,116 @@ def log_odds_cutoffs(dtype):
 
 
 @dataclass(frozen=True)
+class Domain:
+    """What a function is of, and so where to look."""
+
+    name: str
+    sample: Callable
+    cutoffs: Callable
+
+
+PROBABILITIES = Domain("probabilities", probability_sample, probability_cutoffs)
+LOG_ODDS = Domain("log odds", log_odds_sample, log_odds_cutoffs)
+
+
+@dataclass(frozen=True)
 class Function:
-    """One row of the test matrix."""
+    """An elementwise function: one row of the test matrix, and of what tools/ulp measures."""
 
     name: str
     call: Callable  # the public function of an array, and out=
     ufunc: np.ufunc
-    exact: Callable
-    sample: Callable
-    cutoffs: Callable
+    domain: Domain
+    value: Callable  # of mpmath or gmpy2 and a number of theirs
+    exact: Callable  # of an array, and the type to compute in
+    special: list  # x and the exact result; what does not depend on the dtype
+    range: tuple = (-np.inf, np.inf)
+    eps: float | None = None
+    bound: float = 1.0  # the contract: the largest error in ulp stays below this
+    literals: list = ()  # x and the exact result, as text
 
     def inputs(self, n, dtype):
         """The literals, the cutoffs and `n` random numbers, the same ones in every run."""
-        literals = [float.fromhex(x) for x, _ in LITERALS[self.name.removeprefix("clamped_")]]
+        literals = [float.fromhex(x) for x, _ in self.literals]
         rng = np.random.default_rng([zlib.crc32(self.name.encode()), np.dtype(dtype).itemsize])
-        return np.concatenate([literals, self.cutoffs(dtype), self.sample(rng, n, dtype)], dtype=dtype)
+        domain = self.domain
+        return np.concatenate([literals, domain.cutoffs(dtype), domain.sample(rng, n, dtype)], dtype=dtype)
+
+
+def logit_value(m, x):
+    if not 0 <= x <= 1:
+        return x * float("nan")
+    return m.log(x / (1 - x)) if x < 1 else x * float("inf")
 
 
 FUNCTIONS = {
     function.name: function
     for function in [
         Function(
-            "logit", fastlogit.logit, ufuncs.logit, exact_logit, probability_sample, probability_cutoffs
+            "logit",
+            fastlogit.logit,
+            ufuncs.logit,
+            PROBABILITIES,
+            logit_value,
+            exact_logit,
+            [
+                *((x, -inf) for x in (0.0, -0.0)),
+                (0.5, 0.0),
+                (1.0, inf),
+                *((x, nan) for x in (-1.0, -inf, 1 + 2.0**-23, 2.0, inf, nan)),
+            ],
+            literals=LITERALS["logit"],
         ),
         Function(
             "clamped_logit",
             partial(fastlogit.logit, eps=EPS),
             ufuncs.clamped_logit(EPS),
+            PROBABILITIES,
+            logit_value,
             exact_clamped_logit,
-            probability_sample,
-            probability_cutoffs,
+            [(0.5, 0.0), (nan, nan)],
+            range=(-14, 14),
+            eps=EPS,
+            literals=LITERALS["logit"],
         ),
-        Function("expit", fastlogit.expit, ufuncs.expit, exact_expit, log_odds_sample, log_odds_cutoffs),
+        Function(
+            "expit",
+            fastlogit.expit,
+            ufuncs.expit,
+            LOG_ODDS,
+            lambda m, x: 1 / (1 + m.exp(-x)),
+            exact_expit,
+            [(-inf, 0.0), (-1e30, 0.0), (-0.0, 0.5), (0.0, 0.5), (1e30, 1.0), (inf, 1.0), (nan, nan)],
+            range=(0, 1),
+            literals=LITERALS["expit"],
+        ),
         Function(
             "log_expit",
             fastlogit.log_expit,
             ufuncs.log_expit,
+            LOG_ODDS,
+            lambda m, x: min(x, type(x)(0)) - m.log1p(m.exp(-abs(x))),  # nothing overflows
             exact_log_expit,
-            log_odds_sample,
-            log_odds_cutoffs,
+            [(-inf, -inf), (-(2.0**99), -(2.0**99)), (1e30, -0.0), (inf, -0.0), (nan, nan)],
+            range=(-inf, -0.0),
+            literals=LITERALS["log_expit"],
+        ),
+        Function(
+            "softplus",
+            fastlogit.softplus,
+            ufuncs.softplus,
+            LOG_ODDS,
+            lambda m, x: max(x, type(x)(0)) + m.log1p(m.exp(-abs(x))),  # nothing overflows
+            exact_softplus,
+            [(inf, inf), (2.0**99, 2.0**99), (-1e30, 0.0), (-inf, 0.0), (nan, nan)],
+            range=(0, inf),
+            literals=[(negated(x), negated(exact)) for x, exact in LITERALS["log_expit"]],
         ),
     ]
 }
+PUBLIC = [name for name, function in FUNCTIONS.items() if function.eps is None]  # as users call them
+OF_LOG_ODDS = [name for name, function in FUNCTIONS.items() if function.domain is LOG_ODDS]
+BOUND_ULP = {(name, dtype): function.bound for name, function in FUNCTIONS.items() for dtype in DTYPES}
 
 
 def mpmath_value(name, x):
@@ -214,13 +284,7 @@ def mpmath_value(name, x):
     import mpmath
 
     with mpmath.workprec(400):
-        x = mpmath.mpf(x)
-        if name == "logit":
-            value = mpmath.log(x / (1 - x))
-        elif name == "expit":
-            value = 1 / (1 + mpmath.exp(-x))
-        else:
-            value = -mpmath.log1p(mpmath.exp(-x))
+        value = FUNCTIONS[name].value(mpmath, mpmath.mpf(x))
         return mpmath.nstr(value, 25, min_fixed=0, max_fixed=0)
 
 

@@ -1,4 +1,4 @@
-"""logit, expit and log_expit as the contract has them: values, dtypes, arguments, errors, memory."""
+"""The elementwise functions as the contract has them: values, dtypes, arguments, errors, memory."""
 
 import ctypes
 import ctypes.util
@@ -12,6 +12,8 @@ from memory import MEGABYTE, needs_linux
 from reference import (
     DTYPES,
     FUNCTIONS,
+    OF_LOG_ODDS,
+    PUBLIC,
     bits,
     clamp_bounds,
     longdouble_is_wider,
@@ -26,7 +28,7 @@ from fastlogit import expit, log_expit, logit
 
 inf, nan = np.inf, np.nan
 
-PUBLIC = pytest.mark.parametrize("call", [logit, expit, log_expit], ids=lambda call: call.__name__)
+EVERY_PUBLIC = pytest.mark.parametrize("call", [FUNCTIONS[name].call for name in PUBLIC], ids=PUBLIC)
 EVERY_FUNCTION = pytest.mark.parametrize(
     "call", [f.call for f in FUNCTIONS.values()], ids=list(FUNCTIONS)
 )
@@ -34,46 +36,13 @@ EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES)
 
 PROBABILITIES = np.array([[0.0, 0.1, 0.25, 0.5], [0.75, 0.9, 0.99, 1.0]])
 
-# x and the exact result; what does not depend on the dtype.
-SPECIAL_VALUES = {
-    "logit": [
-        (0.0, -inf),
-        (-0.0, -inf),
-        (0.5, 0.0),
-        (1.0, inf),
-        (-1.0, nan),
-        (-inf, nan),
-        (1 + 2.0**-23, nan),
-        (2.0, nan),
-        (inf, nan),
-        (nan, nan),
-    ],
-    "expit": [
-        (-inf, 0.0),
-        (-1e30, 0.0),
-        (-0.0, 0.5),
-        (0.0, 0.5),
-        (1e30, 1.0),
-        (inf, 1.0),
-        (nan, nan),
-    ],
-    "log_expit": [
-        (-inf, -inf),
-        (-(2.0**99), -(2.0**99)),
-        (1e30, -0.0),
-        (inf, -0.0),
-        (nan, nan),
-    ],
-}
-
-
 # Values
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES, "longdouble"])
-@pytest.mark.parametrize("name", SPECIAL_VALUES)
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_special_values(name, dtype):
-    x, expected = np.array(SPECIAL_VALUES[name]).T.astype(dtype)
+    x, expected = np.array(FUNCTIONS[name].special).T.astype(dtype)
     same_bits(FUNCTIONS[name].call(x), expected)
     for value, result in zip(x, expected, strict=True):
         same_bits(FUNCTIONS[name].call(value), result)
@@ -99,7 +68,7 @@ def test_results_that_are_not_representable_have_the_right_sign(dtype):
 
 
 @pytest.mark.skipif(not longdouble_is_wider, reason=longdouble_reason)
-@pytest.mark.parametrize("name", ["logit", "expit", "log_expit"])
+@pytest.mark.parametrize("name", PUBLIC)
 def test_longdouble_has_the_precision_of_longdouble(name):
     pytest.importorskip("mpmath", reason="only mpmath is finer than long double")
     inputs = FUNCTIONS[name].inputs(1000, "float64")
@@ -113,7 +82,7 @@ def test_longdouble_has_the_precision_of_longdouble(name):
 # dtypes
 
 
-@PUBLIC
+@EVERY_PUBLIC
 @pytest.mark.parametrize(
     ("dtype", "result"),
     [
@@ -137,13 +106,13 @@ def test_result_dtype(call, dtype, result):
     assert call(np.dtype(dtype).type(1)).dtype == result
 
 
-@PUBLIC
+@EVERY_PUBLIC
 def test_float16_keeps_its_value_in_float32(call):
     x = np.array([0.1, 0.3, 0.7, 6e-8], np.float16)
     same_bits(call(x), call(x.astype(np.float32)))
 
 
-@PUBLIC
+@EVERY_PUBLIC
 @pytest.mark.parametrize("integer", [np.int8, np.uint64, np.int64])
 def test_integers_are_converted_to_float64_at_both_ends_of_their_range(call, integer):
     ends = np.array([np.iinfo(integer).min, np.iinfo(integer).max], integer)
@@ -354,7 +323,7 @@ def test_eps_that_is_no_real_number(eps):
         logit(PROBABILITIES, eps)
 
 
-@PUBLIC
+@EVERY_PUBLIC
 def test_x_is_positional_and_options_are_keywords(call):
     with pytest.raises(TypeError):
         call(x=PROBABILITIES)
@@ -388,8 +357,8 @@ def test_out_is_returned_itself(call, dtype):
     same_bits(zero_d, call(np.array([0.25], dtype)).reshape(()))
 
 
-def test_out_is_the_second_argument_of_expit_and_log_expit():
-    for call in (expit, log_expit):
+def test_out_is_the_second_argument_of_functions_of_log_odds():
+    for call in (FUNCTIONS[name].call for name in OF_LOG_ODDS):
         out = np.empty_like(PROBABILITIES)
         assert call(PROBABILITIES, out) is out
         same_bits(out, call(PROBABILITIES))

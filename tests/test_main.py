@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reference import FUNCTIONS, OF_LOG_ODDS
 
 from fastlogit import __main__ as command
 
@@ -48,6 +49,7 @@ def test_reference_values_are_what_the_recipe_gives():
     printed = {key: [f for pair in pairs for f in pair] for key, pairs in recipe.reference().items()}
     assert {key: text.split() for key, text in command.REFERENCE.items()} == printed
     assert printed.keys() == {(function.name, dtype) for function, dtype in ROWS}
+    assert {function.name for function, _ in ROWS} == set(FUNCTIONS)
 
 
 @pytest.mark.parametrize(("function", "dtype"), ROWS, ids=lambda value: getattr(value, "name", value))
@@ -58,7 +60,7 @@ def test_reference_arguments_are_numbers_of_the_dtype(function, dtype):
 
 
 @pytest.mark.parametrize("dtype", command.DTYPES)
-@pytest.mark.parametrize("name", ["expit", "log_expit"])
+@pytest.mark.parametrize("name", OF_LOG_ODDS)
 def test_reference_covers_subnormal_results(name, dtype):
     exact = [Decimal(text) for text in command.REFERENCE[name, dtype].split()[1::2]]
     info = np.finfo(dtype)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reference import BOUND_ULP, DTYPES, longdouble_is_wider, longdouble_reason
+from reference import BOUND_ULP, DTYPES, PUBLIC, longdouble_is_wider, longdouble_reason
 
 pytest.importorskip("gmpy2", reason="the harness judges with MPFR, through gmpy2")
 pytest.importorskip("tqdm", reason="the harness shows its progress with tqdm")
@@ -20,7 +20,7 @@ from ulp.oracle import Oracle  # noqa: E402
 from ulp.tasks import count_unordered, measure  # noqa: E402
 
 EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES)
-EVERY_FUNCTION = pytest.mark.parametrize("name", ["logit", "expit", "log_expit"])
+EVERY_FUNCTION = pytest.mark.parametrize("name", PUBLIC)
 
 
 def inputs(name, dtype):

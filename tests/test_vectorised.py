@@ -39,15 +39,15 @@ class Loop(NamedTuple):
     copies: tuple[int, int] = (1, 1)  # of either dtype, by inlining: each is vectorised by itself
 
 
-# expit, and log_expit, logit and logit with eps with care for extreme values and without; float32 log_expit
-# needs none.
-FORMULAS = (6, 7)
+# expit, and log_expit, softplus, logit and logit with eps with care for extreme values and without; float32
+# log_expit and softplus need none.
+FORMULAS = (7, 9)
 
 LOOPS = [
     Loop("elementwise", "all_between", "largest_32 = bits_32 if", dtypes=("float32",)),
     Loop("elementwise", "all_between", "largest_64 = bits_64 if", dtypes=("float64",)),
-    Loop("elementwise", "evaluate_all", "results[j] = evaluate", copies=FORMULAS),
-    Loop("elementwise", "evaluate_all", "out[i] = evaluate", copies=FORMULAS),
+    Loop("elementwise", "evaluate", "results[j] = of_element", copies=FORMULAS),
+    Loop("elementwise", "evaluate", "out[i] = of_element", copies=FORMULAS),
     Loop("axis", "largest_along", "second = x[i + j + 2 * BLOCK]"),
     Loop("axis", "largest_across", "found[j] = row[j]"),
     Loop("axis", "add_quarters", "add_four[real]"),

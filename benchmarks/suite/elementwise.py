@@ -4,14 +4,9 @@ import numpy as np
 
 import fastlogit
 
-from .inputs import ALL_THREADS, DTYPES, QUICK, THREADS, drawn, is_too_large, layouts
+from .inputs import ALL_THREADS, DTYPES, QUICK, THREADS, cases, drawn, is_too_large, layouts
 
-FUNCTIONS = {
-    "expit": fastlogit.expit,
-    "logit": fastlogit.logit,
-    "logit, eps": lambda x, out=None: fastlogit.logit(x, 1e-6, out=out),
-    "log_expit": fastlogit.log_expit,
-}
+FUNCTIONS = {case.name: case.call for case in cases.ELEMENTWISE}
 
 
 class Calls:

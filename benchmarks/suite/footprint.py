@@ -10,13 +10,11 @@ import numpy as np
 
 import fastlogit
 
-from .inputs import DTYPES, QUICK
+from .inputs import DTYPES, QUICK, cases
 
 ROWS = 2**10 if QUICK else 2**14
 FUNCTIONS = {
-    "expit": fastlogit.expit,
-    "logit, eps": lambda x, out: fastlogit.logit(x, 1e-6, out=out),
-    "log_expit": fastlogit.log_expit,
+    **{case.name: case.call for case in cases.ELEMENTWISE},
     "softmax": lambda x, out: fastlogit.softmax(x, -1, out=out),
     "softmax, axis 0": lambda x, out: fastlogit.softmax(x, 0, out=out),
     "log_softmax": lambda x, out: fastlogit.log_softmax(x, -1, out=out),

@@ -10,9 +10,10 @@ import numpy as np
 import fastlogit
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import cases
 import layouts
 
-__all__ = ["ALL_THREADS", "DTYPES", "QUICK", "THREADS", "drawn", "is_too_large", "layouts"]
+__all__ = ["ALL_THREADS", "DTYPES", "QUICK", "THREADS", "cases", "drawn", "is_too_large", "layouts"]
 
 QUICK = os.environ.get("FASTLOGIT_BENCHMARK") == "quick"
 DTYPES = ["float64"] if QUICK else ["float32", "float64"]

@@ -3,7 +3,7 @@
 from fastlogit import ufuncs
 from fastlogit._axis import log_softmax, logsumexp, softmax
 from fastlogit._build_config import VERSION as __version__
-from fastlogit._elementwise import expit, log_expit, logit
+from fastlogit._elementwise import expit, log_expit, logit, softplus
 from fastlogit._threads import get_num_threads, num_threads, set_num_threads, show_config
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "softmax",
+    "softplus",
     "ufuncs",
 ]

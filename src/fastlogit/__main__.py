@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastlogit import expit, get_num_threads, log_expit, logit, show_config
+from fastlogit import expit, get_num_threads, log_expit, logit, show_config, softplus
 
 Array = NDArray[Any]
 
@@ -154,6 +154,9 @@ REFERENCE = {
     0x1.2bcdef0123456p+1 -0.0917710396145391342901     0x1.0a2b2c2d2e2f2p+4 -5.9604175496848886026e-8
     """,
 }
+for _dtype in DTYPES:  # softplus(x) is -log_expit(-x)
+    _fields = (f"-{field}".removeprefix("--") for field in REFERENCE["log_expit", _dtype].split())
+    REFERENCE["softplus", _dtype] = " ".join(_fields).replace("-nan", "nan")
 
 
 def probabilities(n: int) -> Array:
@@ -193,6 +196,7 @@ FUNCTIONS = [
     Function(
         "log_expit", "log_expit(x)", log_expit, log_odds, lambda special, x: special.log_expit(x, out=x)
     ),
+    Function("softplus", "softplus(x)", softplus, log_odds, lambda special, x: special.softplus(x, out=x)),
 ]
 
 

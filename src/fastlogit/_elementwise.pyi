@@ -30,14 +30,7 @@ def expit(
     dtype: DTypeLike | None = None,
     subok: bool = True,
 ) -> Any: ...
-def log_expit(
-    x: ArrayLike,
-    /,
-    out: _Out = None,
-    *,
-    where: bool | NDArray[np.bool] = True,
-    casting: _Casting = "same_kind",
-    order: _Order = "K",
-    dtype: DTypeLike | None = None,
-    subok: bool = True,
-) -> Any: ...
+
+# The signature of all functions of log odds.
+log_expit = expit
+softplus = expit

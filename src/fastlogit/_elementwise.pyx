@@ -14,16 +14,23 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 
 from fastlogit._arrays cimport can_take_result_of, is_native_float, new_like
 from fastlogit._threads cimport threads_for
-from fastlogit.kernels.elementwise cimport (
-    CLAMPED_LOGIT, EXPIT, LOG_EXPIT, LOGIT, elementwise_kernels, formula, smallest_parallel,
-)
+from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kernels
 from fastlogit.kernels.strided cimport add_axis, has_own_elements, merge_axes, pad_axes, walk
 
 cnp.import_array()
 
-cdef const elementwise_kernels *kernels = <const elementwise_kernels *> PyCapsule_GetPointer(
-    _isa.kernels("elementwise"), "fastlogit.kernels.elementwise"
-)
+
+cdef const elementwise_kernels *kernels_of(str name) except NULL:
+    return <const elementwise_kernels *> PyCapsule_GetPointer(
+        _isa.kernels("elementwise")[name], "fastlogit.kernels.elementwise"
+    )
+
+
+cdef const elementwise_kernels *LOGIT = kernels_of("logit")
+cdef const elementwise_kernels *CLAMPED_LOGIT = kernels_of("clamped_logit")
+cdef const elementwise_kernels *EXPIT = kernels_of("expit")
+cdef const elementwise_kernels *LOG_EXPIT = kernels_of("log_expit")
+cdef const elementwise_kernels *SOFTPLUS = kernels_of("softplus")
 
 cdef enum:
     SMALLEST_WITHOUT_GIL = 2048  # elements below which letting the GIL go costs more than it gives
@@ -38,12 +45,15 @@ cdef inline bint is_direct(object array):
     ) and is_native_float(<cnp.ndarray> array)
 
 
-cdef bint transform_directly(formula which, double eps, cnp.ndarray x, cnp.ndarray out):
-    """Write formula(x) to ``out``; False, and nothing written, where NumPy has to see to it."""
+cdef bint transform_directly(
+    const elementwise_kernels *kernels, double eps, cnp.ndarray x, cnp.ndarray out
+):
+    """Write the function of x to ``out``; False, and nothing written, where NumPy has to see to it."""
     cdef walk path
     cdef int axis, threads
     cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
-    cdef bint is_float32 = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT
+    cdef const elementwise_kernel *kernel
+    kernel = &kernels.float32 if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT else &kernels.float64
     if n == 0:
         return True
     path.axes = 0
@@ -57,17 +67,16 @@ cdef bint transform_directly(formula which, double eps, cnp.ndarray x, cnp.ndarr
     pad_axes(&path, 2, cnp.PyArray_ITEMSIZE(x))
     if not has_own_elements(&path, cnp.PyArray_ITEMSIZE(x)):
         return False
-    transform = kernels.float32 if is_float32 else kernels.float64
     if n < SMALLEST_WITHOUT_GIL:
-        transform(which, &path, eps, 1)
+        kernel.transform(kernel, &path, eps, 1)
     else:
         with nogil:
-            threads = threads_for(n, smallest_parallel(which, is_float32))
-            transform(which, &path, eps, threads)
+            threads = threads_for(n, kernel.smallest_parallel)
+            kernel.transform(kernel, &path, eps, threads)
     return True
 
 
-cdef object call_directly(formula which, double eps, object x, object out):
+cdef object call_directly(const elementwise_kernels *kernels, double eps, object x, object out):
     """The result, or None where NumPy has to see to it."""
     if not is_direct(x):
         return None
@@ -77,12 +86,12 @@ cdef object call_directly(formula which, double eps, object x, object out):
         out = new_like(<cnp.ndarray> x)
     elif not (is_direct(out) and can_take_result_of(<cnp.ndarray> out, <cnp.ndarray> x)):
         return None
-    return out if transform_directly(which, eps, <cnp.ndarray> x, <cnp.ndarray> out) else None
+    return out if transform_directly(kernels, eps, <cnp.ndarray> x, <cnp.ndarray> out) else None
 
 
 cdef object call(
-    str name, formula which, object ufunc, double eps, object x, object out, object where,
-    object casting, object order, object dtype, object subok,
+    str name, const elementwise_kernels *kernels, object ufunc, double eps, object x, object out,
+    object where, object casting, object order, object dtype, object subok,
 ):
     cdef object result
     cdef dict options
@@ -90,7 +99,7 @@ cdef object call(
         where is True and dtype is None and order == "K" and casting == "same_kind"
     )
     if plain:
-        result = call_directly(which, eps, x, out)
+        result = call_directly(kernels, eps, x, out)
         if result is not None:
             return result
     options = {}
@@ -119,7 +128,7 @@ cdef object call(
     elif plain and type(x) is np.ndarray and x.ndim and x.dtype.char != "g":
         # The converted copy is the result: no second array, and all threads.
         result = x.astype("=f4" if x.dtype.kind == "f" and x.dtype.itemsize < 8 else "=f8")
-        transform_directly(which, eps, result, result)
+        transform_directly(kernels, eps, result, result)
         return result
     return ufunc(x, out=out, **options)
 
@@ -209,15 +218,7 @@ def logit(
     return call("logit", CLAMPED_LOGIT, None, bound, x, out, where, casting, order, dtype, subok)
 
 
-def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=None, subok=True):
-    """
-    expit(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True)
-
-    Logistic sigmoid, ``1 / (1 + exp(-x))``, element by element: the probability that belongs to log odds.
-
-    The inverse of `logit`.
-
-    Parameters
+_ARGUMENTS_OF_LOG_ODDS = """Parameters
     ----------
     x : array_like
         Log odds, of any shape. float32, float64 and long double are computed in their own precision,
@@ -232,7 +233,7 @@ def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=N
     Returns
     -------
     ndarray or scalar
-        Probabilities in [0, 1], with the shape of `x`. A scalar if `x` is one. pandas, xarray, dask and
+        {values}, with the shape of `x`. A scalar if `x` is one. pandas, xarray, dask and
         polars objects come back as what they were.
 
     Raises
@@ -240,7 +241,28 @@ def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=N
     TypeError
         If `x` is not real, or `out` is not an array.
     ValueError
-        If `out` is read-only or has the wrong shape.
+        If `out` is read-only or has the wrong shape."""
+
+
+def _of_log_odds(values):
+    """Writes into the docstring of a function of log odds what all of them share."""
+    def documented(function):
+        arguments = _ARGUMENTS_OF_LOG_ODDS.replace("{values}", values)
+        function.__doc__ = function.__doc__.replace("{arguments}", arguments)
+        return function
+    return documented
+
+
+@_of_log_odds("Probabilities in [0, 1]")
+def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=None, subok=True):
+    """
+    expit(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True)
+
+    Logistic sigmoid, ``1 / (1 + exp(-x))``, element by element: the probability that belongs to log odds.
+
+    The inverse of `logit`.
+
+    {arguments}
 
     See Also
     --------
@@ -253,8 +275,9 @@ def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=N
     ``expit(-720.0)`` is 2e-313, where the usual formula gives 0. The bits depend on neither position,
     stride nor thread count. No floating-point warning is raised.
 
-    ``1 / (1 + exp(abs(x)))`` takes one division; its rounding error and that of the denominator are
-    computed and taken off. For positive `x` the result is 1 minus that.
+    The result is the reciprocal of ``1 + exp(-x)``. What rounding the denominator and the reciprocal lost is
+    computed, and one Newton step takes it off. All is scaled by a power of two, so that ``exp(-x)``
+    cannot overflow.
 
     Examples
     --------
@@ -272,6 +295,7 @@ def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=N
     return call("expit", EXPIT, ufuncs.expit, 0, x, out, where, casting, order, dtype, subok)
 
 
+@_of_log_odds("Values at most 0")
 def log_expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=None, subok=True):
     """
     log_expit(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True)
@@ -280,30 +304,7 @@ def log_expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dty
 
     The log-likelihood of a success at log odds `x`; that of a failure is ``log_expit(-x)``.
 
-    Parameters
-    ----------
-    x : array_like
-        Log odds, of any shape. float32, float64 and long double are computed in their own precision,
-        float16 in float32, bool and integers in float64.
-    out : ndarray, optional
-        Where the result goes: any strides, and it may be `x` itself. It is returned.
-    where : array_like of bool, optional
-        Compute only where True; elsewhere `out` keeps what it has. Runs on one thread.
-    casting, order, dtype, subok
-        As for any `numpy.ufunc`.
-
-    Returns
-    -------
-    ndarray or scalar
-        Values at most 0, with the shape of `x`. A scalar if `x` is one. pandas, xarray, dask and polars
-        objects come back as what they were.
-
-    Raises
-    ------
-    TypeError
-        If `x` is not real, or `out` is not an array.
-    ValueError
-        If `out` is read-only or has the wrong shape.
+    {arguments}
 
     See Also
     --------
@@ -333,3 +334,38 @@ def log_expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dty
     return call(
         "log_expit", LOG_EXPIT, ufuncs.log_expit, 0, x, out, where, casting, order, dtype, subok
     )
+
+
+@_of_log_odds("Values at least 0")
+def softplus(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=None, subok=True):
+    """
+    softplus(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True)
+
+    Smooth maximum of `x` and 0, ``log(1 + exp(x)) = -log_expit(-x)``, element by element.
+
+    {arguments}
+
+    See Also
+    --------
+    log_expit : ``softplus(x)`` is ``-log_expit(-x)``, bit for bit.
+    expit : the derivative.
+
+    Notes
+    -----
+    The error is that of `log_expit`: below 1 unit in the last place for every input. There is no threshold
+    from which on the result is `x` itself.
+
+    Examples
+    --------
+    The formula overflows, or has no digit left, at both ends:
+
+    >>> import numpy as np
+    >>> from fastlogit import softplus
+    >>> x = np.array([-40.0, 0.0, 1000.0])
+    >>> softplus(x)
+    array([4.24835426e-18, 6.93147181e-01, 1.00000000e+03])
+    >>> with np.errstate(over="ignore"):
+    ...     np.log(1 + np.exp(x))
+    array([0.        , 0.69314718,        inf])
+    """
+    return call("softplus", SOFTPLUS, ufuncs.softplus, 0, x, out, where, casting, order, dtype, subok)

@@ -30,13 +30,11 @@ from cython.parallel cimport prange
 from libc.string cimport memcpy
 
 from fastlogit._threads cimport threads_for
-from fastlogit.kernels.arithmetic cimport bits64, float32, float64, longdouble
-from fastlogit.kernels.elementwise cimport (
-    CLAMPED_LOGIT, EXPIT, LOG_EXPIT, LOGIT, elementwise_kernels, formula, smallest_parallel,
-)
+from fastlogit.kernels.arithmetic cimport bits64, longdouble
+from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kernels
 from fastlogit.kernels.formulas cimport clamp_bounds
 from fastlogit.kernels.longdouble cimport (
-    clamped_logit_longdouble, expit_longdouble, log_expit_longdouble, logit_longdouble,
+    clamped_logit_longdouble, expit_longdouble, log_expit_longdouble, logit_longdouble, softplus_longdouble,
 )
 from fastlogit.kernels.strided cimport add_axis, merge_axes, pad_axes, walk
 
@@ -59,26 +57,23 @@ cdef extern from "numpy/ufuncobject.h":
 cnp.import_array()
 cnp.import_umath()
 
-cdef const elementwise_kernels *kernels = <const elementwise_kernels *> PyCapsule_GetPointer(
-    _isa.kernels("elementwise"), "fastlogit.kernels.elementwise"
-)
-
 cdef enum:
     SEQUENTIAL = 512  # elements that a loop over half-overlapping memory takes at a time
 
 
-cdef struct parameters:
-    formula which
+ctypedef longdouble (*longdouble_formula)(
+    longdouble x, longdouble lower, longdouble upper
+) noexcept nogil
+
+
+cdef struct loop_data:
+    const elementwise_kernel *kernel  # NULL for long double
+    longdouble_formula formula
     double eps
 
 
-ctypedef fused element:
-    float32
-    float64
-
-
 cdef void transform_run(
-    const parameters *chosen, element *tag, char *x, Py_ssize_t x_stride, char *out,
+    const loop_data *data, Py_ssize_t itemsize, char *x, Py_ssize_t x_stride, char *out,
     Py_ssize_t out_stride, Py_ssize_t n, int threads,
 ) noexcept nogil:
     cdef walk path
@@ -87,11 +82,8 @@ cdef void transform_run(
     path.out = out
     add_axis(&path, n, x_stride, out_stride)
     merge_axes(&path)
-    pad_axes(&path, 2, sizeof(element))
-    if element is float32:
-        kernels.float32(chosen.which, &path, chosen.eps, threads)
-    else:
-        kernels.float64(chosen.which, &path, chosen.eps, threads)
+    pad_axes(&path, 2, itemsize)
+    data.kernel.transform(data.kernel, &path, data.eps, threads)
 
 
 cdef inline bint overlaps_in_part(
@@ -112,66 +104,52 @@ cdef inline bint overlaps_in_part(
 
 
 cdef void real_loop(
-    element *tag, char **args, const cnp.npy_intp *dimensions, const cnp.npy_intp *steps,
-    const parameters *chosen,
+    char **args, const cnp.npy_intp *dimensions, const cnp.npy_intp *steps, const loop_data *data,
+    Py_ssize_t itemsize,
 ) noexcept nogil:
     """An inner loop must leave the pointers that NumPy hands it as they are."""
     cdef char *x = args[0]
     cdef char *out = args[1]
     cdef Py_ssize_t n = dimensions[0], x_stride = steps[0], out_stride = steps[1], chunk, start, length, i
-    cdef element buffer[SEQUENTIAL]
-    if not overlaps_in_part(x, x_stride, out, out_stride, n, sizeof(element)):
-        transform_run[element](
-            chosen, NULL, x, x_stride, out, out_stride, n,
-            threads_for(n, smallest_parallel(chosen.which, element is float32)),
+    cdef double elements[SEQUENTIAL]  # of either type
+    cdef char *buffer = <char *> elements
+    if not overlaps_in_part(x, x_stride, out, out_stride, n, itemsize):
+        transform_run(
+            data, itemsize, x, x_stride, out, out_stride, n, threads_for(n, data.kernel.smallest_parallel)
         )
         return
     # NumPy lets memory overlap where the input runs ahead of the output: element by element in order.
     for chunk in range((n + SEQUENTIAL - 1) // SEQUENTIAL):
         start = chunk * SEQUENTIAL
         length = min(<Py_ssize_t> SEQUENTIAL, n - start)
-        transform_run[element](
-            chosen, NULL, x + start * x_stride, x_stride, <char *> buffer, sizeof(element), length, 1
-        )
+        transform_run(data, itemsize, x + start * x_stride, x_stride, buffer, itemsize, length, 1)
         for i in range(length):
-            memcpy(out + (start + i) * out_stride, &buffer[i], sizeof(element))
+            memcpy(out + (start + i) * out_stride, buffer + i * itemsize, itemsize)
 
 
 cdef void loop_float32(
     char **args, const cnp.npy_intp *dimensions, const cnp.npy_intp *steps, void *data
 ) noexcept nogil:
-    real_loop[float32](NULL, args, dimensions, steps, <const parameters *> data)
+    real_loop(args, dimensions, steps, <const loop_data *> data, sizeof(float))
 
 
 cdef void loop_float64(
     char **args, const cnp.npy_intp *dimensions, const cnp.npy_intp *steps, void *data
 ) noexcept nogil:
-    real_loop[float64](NULL, args, dimensions, steps, <const parameters *> data)
-
-
-cdef inline longdouble apply_longdouble(
-    formula which, longdouble x, longdouble lower, longdouble upper
-) noexcept nogil:
-    if which == LOGIT:
-        return logit_longdouble(x)
-    if which == CLAMPED_LOGIT:
-        return clamped_logit_longdouble(x, lower, upper)
-    if which == EXPIT:
-        return expit_longdouble(x)
-    return log_expit_longdouble(x)
+    real_loop(args, dimensions, steps, <const loop_data *> data, sizeof(double))
 
 
 cdef void longdouble_chunk(
-    const parameters *chosen, char *x, Py_ssize_t x_stride, char *out, Py_ssize_t out_stride, Py_ssize_t n
+    const loop_data *data, char *x, Py_ssize_t x_stride, char *out, Py_ssize_t out_stride, Py_ssize_t n
 ) noexcept nogil:
     cdef fenv_t caller
     cdef longdouble lower, upper
     cdef Py_ssize_t i
     feholdexcept(&caller)
-    clamp_bounds[longdouble](chosen.eps, &lower, &upper)
+    clamp_bounds[longdouble](data.eps, &lower, &upper)
     for i in range(n):
-        (<longdouble *> (out + i * out_stride))[0] = apply_longdouble(
-            chosen.which, (<longdouble *> (x + i * x_stride))[0], lower, upper
+        (<longdouble *> (out + i * out_stride))[0] = data.formula(
+            (<longdouble *> (x + i * x_stride))[0], lower, upper
         )
     fesetenv(&caller)
 
@@ -181,16 +159,16 @@ cdef void loop_longdouble(
 ) noexcept nogil:
     cdef char *x = args[0]
     cdef char *out = args[1]
-    cdef const parameters *chosen = <const parameters *> data
+    cdef const loop_data *parameters = <const loop_data *> data
     cdef Py_ssize_t n = dimensions[0], x_stride = steps[0], out_stride = steps[1], chunks, chunk
     cdef int threads = threads_for(n, SEQUENTIAL)
     if threads == 1 or overlaps_in_part(x, x_stride, out, out_stride, n, sizeof(long double)):
-        longdouble_chunk(chosen, x, x_stride, out, out_stride, n)
+        longdouble_chunk(parameters, x, x_stride, out, out_stride, n)
         return
     chunks = (n + SEQUENTIAL - 1) // SEQUENTIAL
     for chunk in prange(chunks, schedule="static", num_threads=threads):
         longdouble_chunk(
-            chosen,
+            parameters,
             x + chunk * SEQUENTIAL * x_stride, x_stride,
             out + chunk * SEQUENTIAL * out_stride, out_stride,
             min(<Py_ssize_t> SEQUENTIAL, n - chunk * SEQUENTIAL),
@@ -227,21 +205,27 @@ cdef object float64_promoter = PyCapsule_New(<void *> promote_to_float64, "numpy
 cdef class Definition:
     """The memory that a ufunc points into; the ufunc owns it."""
 
-    cdef parameters chosen
+    cdef loop_data parameters[3]
     cdef void *data[3]
     cdef bytes name
     cdef bytes doc
 
 
-cdef object make_ufunc(formula which, str name, str doc, double eps=0):
+cdef object make_ufunc(str function, longdouble_formula formula, str name, str doc, double eps=0):
+    """``function`` is the name of its kernels, ``name`` that of the ufunc."""
+    cdef const elementwise_kernels *kernels = <const elementwise_kernels *> PyCapsule_GetPointer(
+        _isa.kernels("elementwise")[function], "fastlogit.kernels.elementwise"
+    )
     cdef Definition definition = Definition()
     cdef object made
     cdef int i
     definition.name = name.encode()
     definition.doc = doc.encode()
-    definition.chosen = parameters(which, eps)
+    definition.parameters[0] = loop_data(&kernels.float32, formula, eps)
+    definition.parameters[1] = loop_data(&kernels.float64, formula, eps)
+    definition.parameters[2] = loop_data(NULL, formula, eps)
     for i in range(3):
-        definition.data[i] = &definition.chosen
+        definition.data[i] = &definition.parameters[i]
     made = cnp.PyUFunc_FromFuncAndData(
         loops, definition.data, types, 3, 1, 1, cnp.PyUFunc_None, definition.name, definition.doc, 0
     )
@@ -286,7 +270,8 @@ def clamped_logit(double eps):
     # Pickle finds a ufunc by name in its module; the name says which eps to make it for (__getattr__).
     name = f"clamped_logit_{bits64(eps):016x}"
     made = make_ufunc(
-        CLAMPED_LOGIT,
+        "clamped_logit",
+        clamped_logit_longdouble,
         name,
         f"logit of the argument brought into [eps, 1 - eps], eps = {eps!r}",
         eps,
@@ -305,8 +290,17 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-logit = make_ufunc(LOGIT, "logit", "log(x / (1 - x)), element by element; see fastlogit.logit.")
-expit = make_ufunc(EXPIT, "expit", "1 / (1 + exp(-x)), element by element; see fastlogit.expit.")
+logit = make_ufunc(
+    "logit", logit_longdouble, "logit", "log(x / (1 - x)), element by element; see fastlogit.logit."
+)
+expit = make_ufunc(
+    "expit", expit_longdouble, "expit", "1 / (1 + exp(-x)), element by element; see fastlogit.expit."
+)
 log_expit = make_ufunc(
-    LOG_EXPIT, "log_expit", "log(1 / (1 + exp(-x))), element by element; see fastlogit.log_expit."
+    "log_expit", log_expit_longdouble, "log_expit",
+    "log(1 / (1 + exp(-x))), element by element; see fastlogit.log_expit.",
+)
+softplus = make_ufunc(
+    "softplus", softplus_longdouble, "softplus",
+    "log(1 + exp(x)), element by element; see fastlogit.softplus.",
 )

@@ -63,7 +63,7 @@ def _probability_edges():
 
 
 def _log_odds_edges():
-    """Strata of one sign for expit and log_expit: by exponent, then as long as ln 2, then the rest."""
+    """Strata of one sign of log odds: by exponent, then as long as ln 2, then the rest."""
     tiny = np.exp2(np.arange(-1074.0, -60.0, 16))
     small = np.exp2(np.arange(-60.0, -1.0, 0.5))
     reduced = np.arange(1.0, 2 * 1080) * (np.log(2) / 2)
@@ -88,8 +88,9 @@ class Strata:
     @cached_property
     def _strata(self):
         """First and last bit pattern of each, and the sign."""
-        edges = formulas.bits(_probability_edges() if self.function == "logit" else _log_odds_edges())
-        signs = (1.0,) if self.function == "logit" else (1.0, -1.0)
+        of_probabilities = formulas.FUNCTIONS[self.function].domain is formulas.PROBABILITIES
+        edges = formulas.bits(_probability_edges() if of_probabilities else _log_odds_edges())
+        signs = (1.0,) if of_probabilities else (1.0, -1.0)
         return [(int(first), int(last), sign) for sign in signs for first, last in pairwise(edges)]
 
     @cached_property
@@ -134,7 +135,7 @@ class Neighbourhoods:
     def _points(self):
         function = formulas.FUNCTIONS[self.function]
         special = np.array([0.0, 0.5, 1.0, np.finfo(np.float64).max, np.finfo(np.float64).tiny])
-        points = np.concatenate([function.cutoffs("float64"), special, -special])
+        points = np.concatenate([function.domain.cutoffs("float64"), special, -special])
         with np.errstate(over="ignore"):  # beyond the largest float
             near = formulas.neighbours(points, "float64", self.reach)
         near = np.insert(near, np.searchsorted(near, 0.0), -0.0)

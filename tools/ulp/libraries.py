@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib import import_module, metadata
 
 import numpy as np
-from reference import clamp_bounds
+from reference import PUBLIC, clamp_bounds
 
 MEMORY = 2**23  # bytes for the inputs, and for all results of one library
 ONE_THREAD = {
@@ -45,10 +45,8 @@ def fastlogit_functions():
         return lambda x, out: function(x, axis=1, out=out)
 
     return {
-        "logit": fastlogit.logit,
+        **{name: getattr(fastlogit, name) for name in PUBLIC},
         "clamped_logit": fastlogit.logit,
-        "expit": fastlogit.expit,
-        "log_expit": fastlogit.log_expit,
         **{name: of_rows(getattr(fastlogit, name)) for name in ROW_FUNCTIONS},
     }
 
@@ -60,7 +58,7 @@ def scipy_functions():
         return into(lambda x: function(x, axis=1))
 
     return {
-        **{name: into(getattr(special, name)) for name in ("logit", "expit", "log_expit")},
+        **{name: into(getattr(special, name)) for name in PUBLIC if hasattr(special, name)},
         **{name: of_rows(getattr(special, name)) for name in ROW_FUNCTIONS},
     }
 
@@ -77,6 +75,7 @@ def torch_functions():
         "logit": on_arrays(torch.logit),
         "expit": on_arrays(torch.sigmoid),
         "log_expit": on_arrays(torch.nn.functional.logsigmoid),
+        "softplus": on_arrays(torch.nn.functional.softplus),  # x itself beyond a threshold of 20
         **{name: on_arrays(getattr(torch, name), dim=1) for name in ROW_FUNCTIONS},
     }
 
@@ -102,6 +101,7 @@ def jax_functions():
         "logit": of_elements(jax.scipy.special.logit),
         "expit": of_elements(jax.nn.sigmoid),
         "log_expit": of_elements(jax.nn.log_sigmoid),
+        "softplus": of_elements(jax.nn.softplus),
         "softmax": of_rows(jax.nn.softmax),
         "log_softmax": of_rows(jax.nn.log_softmax),
         "logsumexp": of_rows(jax.scipy.special.logsumexp),
@@ -119,6 +119,7 @@ def numexpr_functions():
         "logit": evaluated("log(x / (1 - x))"),
         "expit": evaluated("1 / (1 + exp(-x))"),
         "log_expit": evaluated("-log1p(exp(-x))"),
+        "softplus": evaluated("log1p(exp(x))"),
     }
 
 

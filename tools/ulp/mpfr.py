@@ -11,6 +11,7 @@ import functools
 import gmpy2
 import numpy as np
 from gmpy2 import mpfr
+from reference import FUNCTIONS
 
 PRECISION = 256
 HARDEST_CASE = 2.0**-170  # relative distance from a middle below which PRECISION would not do
@@ -19,29 +20,11 @@ _context = gmpy2.context(precision=PRECISION)
 _formats = {np.dtype(np.float32): gmpy2.ieee(32), np.dtype(np.float64): gmpy2.ieee(64)}
 
 
-def _logit(x):
-    if not 0 <= x <= 1:
-        return gmpy2.nan()
-    return gmpy2.log(x / (1 - x)) if x < 1 else gmpy2.inf()
-
-
-def _expit(x):
-    return 1 / (1 + gmpy2.exp(-x))
-
-
-def _log_expit(x):
-    """min(x, 0) leads, because exp(-x) overflows nowhere then."""
-    return min(x, mpfr(0)) - gmpy2.log1p(gmpy2.exp(-abs(x)))
-
-
-_formulas = {"logit": _logit, "expit": _expit, "log_expit": _log_expit}
-
-
 @functools.lru_cache(maxsize=2**12)  # the same input is asked for once for each library
 def value(name, x):
     """The exact result, rounded to 256 bits."""
     with gmpy2.context(_context):
-        return _formulas[name](mpfr(float(x)))
+        return FUNCTIONS[name].value(gmpy2, mpfr(float(x)))
 
 
 def rounded(exact, dtype):

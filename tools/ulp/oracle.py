@@ -25,12 +25,6 @@ UNCERTAINTY = {np.dtype(np.float32): 2.0**-24, np.dtype(np.float64): 2.0**-7}
 
 CONTROLS = 8  # inputs of a block that MPFR checks the wider type with
 
-FORMULAS = {
-    "logit": formulas.exact_logit,
-    "expit": formulas.exact_expit,
-    "log_expit": formulas.exact_log_expit,
-}
-
 
 class Oracle:
     """The exact results of one function for a block of inputs.
@@ -52,7 +46,7 @@ class Oracle:
         self.name, self.x = name, x
         self.uncertainty = UNCERTAINTY[x.dtype]
         with np.errstate(all="ignore"):
-            self.wide = FORMULAS[name](x, WIDER[x.dtype])
+            self.wide = formulas.FUNCTIONS[name].exact(x, WIDER[x.dtype])
             self.nearest = self.wide.astype(x.dtype)
             self.unit = self._unit()
             in_doubt = np.abs(self.wide - self.nearest) > (0.5 - self.uncertainty) * self.unit

@@ -5,19 +5,17 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from literals import LITERALS
 from matplotlib.figure import Figure
+from reference import FUNCTIONS as TESTED
+from reference import PUBLIC as ELEMENTWISE
 
-ELEMENTWISE = ("logit", "expit", "log_expit")
 FUNCTIONS = (*ELEMENTWISE, "softmax", "log_softmax", "logsumexp")
 PEERS = ("SciPy", "PyTorch", "JAX", "numexpr")
-PLOTTED = {  # the inputs that are shown, and on which scale
-    ("logit", "float32"): ("logit", 1e-12, 1 - 1e-7),
-    ("logit", "float64"): ("logit", 1e-18, 1 - 1e-15),
-    ("expit", "float32"): ("linear", -107, 20),
-    ("expit", "float64"): ("linear", -760, 40),
-    ("log_expit", "float32"): ("linear", -20, 107),
-    ("log_expit", "float64"): ("linear", -40, 760),
+PLOTTED = {  # the inputs that are shown, and on which scale; turned round for a function below 0
+    ("probabilities", "float32"): ("logit", 1e-12, 1 - 1e-7),
+    ("probabilities", "float64"): ("logit", 1e-18, 1 - 1e-15),
+    ("log odds", "float32"): ("linear", -107, 20),
+    ("log odds", "float64"): ("linear", -760, 40),
 }
 # Colours that everybody can tell apart, and widths that show a line under another one.
 STYLES = {"PyTorch": ("#e69f00", 2.4), "SciPy": ("#0072b2", 1.2), "fastlogit": ("#000000", 1.0)}
@@ -84,11 +82,11 @@ def columns(results):
 def new_literals(results):
     """The worst float32 and float64 inputs of each function that tests/literals.py does not have."""
     for function, _, libraries in by_function(results):
-        known = {float.fromhex(x) for x, _ in LITERALS.get(function, [])}
+        known = {float.fromhex(x) for x, _ in TESTED[function].literals} if function in TESTED else set()
         worst = {
             errors["worst"][0]["input"]
             for name, errors in libraries.items()
-            if function in LITERALS and is_fastlogit(name) and errors["worst"]
+            if function in TESTED and is_fastlogit(name) and errors["worst"]
         }
         yield from ((function, x) for x in sorted(worst) if float.fromhex(x) not in known)
 
@@ -205,10 +203,12 @@ def provenance(results):
 
 def plot(dtype, profiles, folder):
     """The error against the input: one panel for each function, all libraries in it."""
-    figure = Figure(figsize=(8, 8.5), layout="constrained")
-    axes = figure.subplots(3, 1)
+    figure = Figure(figsize=(8, 2.8 * len(ELEMENTWISE)), layout="constrained")
+    axes = figure.subplots(len(ELEMENTWISE), 1)
     for axis, function in zip(axes, ELEMENTWISE, strict=True):
-        scale, low, high = PLOTTED[function, dtype]
+        scale, low, high = PLOTTED[TESTED[function].domain.name, dtype]
+        if TESTED[function].range[1] == 0:
+            low, high = -high, -low
         profile = profiles.get(f"{dtype} {function}", {})
         fastlogit = "fastlogit v3" if "fastlogit v3" in profile else "fastlogit generic"
         for name in ("PyTorch", "SciPy", fastlogit):

@@ -16,7 +16,7 @@ CLAMPS = {  # the eps with which the clamped logit is compared with logit of the
     "float32": (0.0, 2.0**-149, 1e-8, 1e-6, 0.01, 0.5),
     "float64": (0.0, 2.0**-1074, 1e-17, 1e-6, 0.01, 0.5),
 }
-FUNCTIONS = ("logit", "expit", "log_expit")
+FUNCTIONS = tuple(formulas.PUBLIC)
 PROFILE_BLOCKS = 4  # float32 blocks to one entry of the profile: 2^19 inputs, a sixteenth of a binade
 LONGEST_MPFR_ROW = 2**12
 EXACT_ROWS = {"softmax": formulas.exact_softmax, "log_softmax": formulas.exact_log_softmax}

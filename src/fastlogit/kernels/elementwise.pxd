@@ -3,27 +3,23 @@
 from fastlogit.kernels.strided cimport walk
 
 
-cdef enum formula:
-    LOGIT
-    CLAMPED_LOGIT
-    EXPIT
-    LOG_EXPIT
+ctypedef void (*function_pointer)() noexcept nogil
 
 
-ctypedef void (*transform)(
-    formula which, const walk *path, double eps, int threads
-) noexcept nogil
+# One function for one element type.
+cdef struct elementwise_kernel:
+    void (*transform)(
+        const elementwise_kernel *kernel, const walk *path, double eps, int threads
+    ) noexcept nogil
+    function_pointer block  # a `block_of_function` of ``elementwise.pyx``
+    # What the block brings an element into, or has a faster formula for; exact in double.
+    double lower
+    double upper
+    bint clamped  # then the bounds are eps and 1 - eps instead
+    Py_ssize_t smallest_parallel  # elements
 
 
+# A function: a row of the table.
 cdef struct elementwise_kernels:
-    transform float32
-    transform float64
-
-
-cdef inline Py_ssize_t smallest_parallel(formula which, bint is_float32) noexcept nogil:
-    """Elements from which two threads win, and half as many again (``benchmarks/thresholds.py``)."""
-    if which == EXPIT:
-        return 12288 if is_float32 else 5120
-    if which == LOG_EXPIT:
-        return 4096 if is_float32 else 2560
-    return 6144 if is_float32 else 4608
+    elementwise_kernel float32
+    elementwise_kernel float64

@@ -1,8 +1,10 @@
-"""out[...] = formula(x[...]) for two strided arrays of one shape, which may be the same array.
+"""out[...] = function(x[...]) for two strided arrays of one shape, which may be the same array.
 
-The last two axes of the walk are cut into slabs, which are spread over the threads. A slab with contiguous
-rows is computed where it stands. Any other is gathered into the first-level cache, computed and scattered,
-block by block, so there is one vectorised loop per formula and element type.
+A slab (``slabs.pxd``) with contiguous rows is computed where it stands. Any other is gathered into the
+first-level cache, computed and scattered, block by block, so there is one vectorised loop per function and
+element type.
+
+What a function is made of stands in one table, at the end.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
@@ -11,18 +13,18 @@ from libc.float cimport DBL_MIN
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from fastlogit.kernels.arithmetic cimport (
-    bits32, bits64, enter, environment, float32, float64, leave, point_1d, real,
-)
-from fastlogit.kernels.elementwise cimport (
-    CLAMPED_LOGIT, EXPIT, LOG_EXPIT, LOGIT, elementwise_kernels, formula,
-)
+from fastlogit.kernels.arithmetic cimport bits32, bits64, enter, environment, float32, float64, leave, real
+from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kernels, function_pointer
 from fastlogit.kernels.formulas cimport (
     clamp, clamp_bounds, expit, expit_bounds, log_expit, log_expit_bounds, log_expit_within, logit,
     logit_bounds, logit_within,
 )
 from fastlogit.kernels.rows cimport lines_of_row, prefetch_row, put_row, take_row
+from fastlogit.kernels.slabs cimport (
+    cut, grid, has_contiguous_rows, point_at_last_axes, point_at_slab, slab,
+)
 from fastlogit.kernels.strided cimport walk
+from fastlogit.kernels.views cimport contiguous
 
 
 cdef extern from *:
@@ -40,15 +42,26 @@ cdef extern from *:
 
 cdef enum:
     WIDEST_VECTOR = 64  # bytes
-    BLOCK = 1024  # elements tested together: 8 KiB of float64, a quarter of the smallest L1
+    BLOCK = 1024  # elements of a contiguous row at once: 8 KiB of float64, a quarter of the smallest L1
     # Gathered, computed and scattered together. Rows at a stride of a power of two share few sets of the L1:
     # with 1 KiB, columns 0:8 of 64 take half as long again.
     GATHERED_BYTES = 512
     # Cache lines asked for before they are needed. L1 has room for few more requests at a time.
     LINES_AHEAD = 32
-    GATHERED = 1024  # elements of a slab that is gathered: the cost of starting one is then about 2 %
-    CONTIGUOUS = 16384  # elements of a contiguous slab: the cost of starting one is then below 0.1 %
-    SHORTEST_ROW = 64  # elements of a contiguous row below which gathering several rows is faster
+
+
+# Of one element, which is brought between the bounds if the formula needs that.
+ctypedef real (*formula)(real x, real lower, real upper) noexcept nogil
+# Of a few hundred elements side by side.
+ctypedef void (*block_of_function)(
+    const real *x, real *out, Py_ssize_t n, real lower, real upper
+) noexcept nogil
+
+
+cdef struct job:  # one call
+    function_pointer block
+    double lower
+    double upper
 
 
 cdef bint all_between(const real[::1] x, real first, real last, bint by_magnitude) noexcept nogil:
@@ -76,39 +89,14 @@ cdef bint all_between(const real[::1] x, real first, real last, bint by_magnitud
         return largest_64 <= bits64(last) - first_64
 
 
-cdef void set_bounds(formula which, double eps, real *lower, real *upper) noexcept nogil:
-    """Where `compute` brings an element, or tests whether all of a block are there."""
-    if which == EXPIT:
-        expit_bounds[real](lower, upper)
-    elif which == LOG_EXPIT:
-        log_expit_bounds[real](lower, upper)
-    elif which == LOGIT:
-        logit_bounds[real](lower, upper)
-    else:
-        clamp_bounds[real](eps, lower, upper)
-
-
-cdef inline real evaluate(formula which, bint within, real x, real lower, real upper) noexcept nogil:
-    """``which`` and ``within`` are constants, the latter: whether x needs no care for extreme values."""
-    if which == EXPIT:
-        return expit[real](clamp[real](x, lower, upper))
-    if which == LOG_EXPIT:
-        if real is float32:
-            return log_expit_within[real](x, clamp[real](x, lower, upper))
-        else:
-            return log_expit_within[real](x, x) if within else log_expit(x, lower, upper)
-    if which == CLAMPED_LOGIT:
-        x = clamp[real](x, lower, upper)
-    return logit_within[real](x) if within else logit[real](x)
-
-
-cdef inline void evaluate_all(
-    formula which, bint within, const real[::1] x, real[::1] out, real lower, real upper
+cdef inline void evaluate(
+    formula of_element, const real[::1] x, real[::1] out, real lower, real upper
 ) noexcept nogil:
     """Two and two vectors at once, so that one is computed while the other waits for its operands.
 
     Nobody else reaches ``results``, so the compiler may mix the instructions of all four; ``out`` could be x.
     Whole halves of x side by side would do as well in the caches, but not in memory: twice as many streams.
+    ``of_element`` is a constant where this is inlined, and so is inlined too.
     """
     cdef char memory[4 * WIDEST_VECTOR]
     cdef real *results = <real *> memory
@@ -116,196 +104,249 @@ cdef inline void evaluate_all(
     for k in range(many):
         i = k * 2 * pair
         for j in range(pair):
-            results[j] = evaluate[real](which, within, x[i + j], lower, upper)
-            results[pair + j] = evaluate[real](which, within, x[i + pair + j], lower, upper)
+            results[j] = of_element(x[i + j], lower, upper)
+            results[pair + j] = of_element(x[i + pair + j], lower, upper)
         memcpy(&out[i], results, 2 * pair * sizeof(real))
     for i in range(many * 2 * pair, x.shape[0]):
-        out[i] = evaluate[real](which, within, x[i], lower, upper)
+        out[i] = of_element(x[i], lower, upper)
 
 
-cdef void compute(
-    formula which, const real[::1] x, real[::1] out, real lower, real upper
+cdef inline void evaluate_block(
+    formula of_usual, formula of_any, bint all_usual, const real[::1] x, real[::1] out, real lower, real upper
 ) noexcept nogil:
-    """One block. What only few elements need is tested for all together; the others do not pay for it."""
-    if which == EXPIT:
-        evaluate_all[real](EXPIT, True, x, out, lower, upper)
-    elif which == LOG_EXPIT:
-        if real is float32 or all_between[real](x, 0, upper, True):
-            evaluate_all[real](LOG_EXPIT, True, x, out, lower, upper)
-        else:
-            evaluate_all[real](LOG_EXPIT, False, x, out, lower, upper)
-    elif which == LOGIT:
-        if all_between[real](x, lower, upper, False):
-            evaluate_all[real](LOGIT, True, x, out, lower, upper)
-        else:
-            evaluate_all[real](LOGIT, False, x, out, lower, upper)
-    elif lower >= DBL_MIN:
-        evaluate_all[real](CLAMPED_LOGIT, True, x, out, lower, upper)
+    """What only few elements need is tested for a block of them; the others do not pay for it."""
+    if all_usual:
+        evaluate[real](of_usual, x, out, lower, upper)
     else:
-        evaluate_all[real](CLAMPED_LOGIT, False, x, out, lower, upper)
+        evaluate[real](of_any, x, out, lower, upper)
 
 
-cdef void compute_gathered(
-    formula which, real lower, real upper,
-    const char *x, Py_ssize_t x_row_stride, Py_ssize_t x_column_stride,
-    char *out, Py_ssize_t out_row_stride, Py_ssize_t out_column_stride,
-    Py_ssize_t rows, Py_ssize_t columns, real[::1] block,
+cdef inline real expit_of_any(real x, real lower, real upper) noexcept nogil:
+    return expit[real](clamp[real](x, lower, upper))
+
+
+cdef void expit_of_block(const real *x, real *out, Py_ssize_t n, real lower, real upper) noexcept nogil:
+    evaluate[real](expit_of_any[real], contiguous[real](x, n), contiguous[real](out, n), lower, upper)
+
+
+cdef inline real log_expit_of_any(real x, real lower, real upper) noexcept nogil:
+    if real is float32:
+        return log_expit_within[real](x, clamp[real](x, lower, upper))
+    else:
+        return log_expit(x, lower, upper)
+
+
+cdef inline real log_expit_of_usual(real x, real lower, real upper) noexcept nogil:
+    return log_expit_within[real](x, x)
+
+
+cdef void log_expit_of_block(const real *x, real *out, Py_ssize_t n, real lower, real upper) noexcept nogil:
+    evaluate_block[real](
+        log_expit_of_usual[real], log_expit_of_any[real],
+        real is float64 and all_between[real](contiguous[real](x, n), 0, upper, True),
+        contiguous[real](x, n), contiguous[real](out, n), lower, upper,
+    )
+
+
+cdef inline real softplus_of_any(real x, real lower, real upper) noexcept nogil:
+    return -log_expit_of_any[real](-x, lower, upper)
+
+
+cdef inline real softplus_of_usual(real x, real lower, real upper) noexcept nogil:
+    return -log_expit_of_usual[real](-x, lower, upper)
+
+
+cdef void softplus_of_block(const real *x, real *out, Py_ssize_t n, real lower, real upper) noexcept nogil:
+    evaluate_block[real](
+        softplus_of_usual[real], softplus_of_any[real],
+        real is float64 and all_between[real](contiguous[real](x, n), 0, upper, True),
+        contiguous[real](x, n), contiguous[real](out, n), lower, upper,
+    )
+
+
+cdef inline real logit_of_any(real x, real lower, real upper) noexcept nogil:
+    return logit[real](x)
+
+
+cdef inline real logit_of_usual(real x, real lower, real upper) noexcept nogil:
+    return logit_within[real](x)
+
+
+cdef void logit_of_block(const real *x, real *out, Py_ssize_t n, real lower, real upper) noexcept nogil:
+    evaluate_block[real](
+        logit_of_usual[real], logit_of_any[real],
+        all_between[real](contiguous[real](x, n), lower, upper, False),
+        contiguous[real](x, n), contiguous[real](out, n), lower, upper,
+    )
+
+
+cdef inline real clamped_logit_of_any(real x, real lower, real upper) noexcept nogil:
+    return logit[real](clamp[real](x, lower, upper))
+
+
+cdef inline real clamped_logit_of_usual(real x, real lower, real upper) noexcept nogil:
+    return logit_within[real](clamp[real](x, lower, upper))
+
+
+cdef void clamped_logit_of_block(
+    const real *x, real *out, Py_ssize_t n, real lower, real upper
 ) noexcept nogil:
+    evaluate_block[real](
+        clamped_logit_of_usual[real], clamped_logit_of_any[real], lower >= DBL_MIN,
+        contiguous[real](x, n), contiguous[real](out, n), lower, upper,
+    )
+
+
+cdef inline void compute(const job *task, const real *x, real *out, Py_ssize_t n) noexcept nogil:
+    (<block_of_function> task.block)(x, out, n, <real> task.lower, <real> task.upper)
+
+
+cdef void compute_rows(real *tag, const job *task, const slab *part) noexcept nogil:
+    cdef Py_ssize_t row, i, start
+    cdef const real *x
+    cdef real *out
+    for row in range(part.rows):
+        x = <const real *> (part.x + row * part.x_row_stride)
+        out = <real *> (part.out + row * part.out_row_stride)
+        for i in range((part.columns + BLOCK - 1) // BLOCK):
+            start = i * BLOCK
+            compute[real](task, x + start, out + start, min(<Py_ssize_t> BLOCK, part.columns - start))
+
+
+cdef void compute_gathered(real *tag, const job *task, const slab *part) noexcept nogil:
     cdef char memory[GATHERED_BYTES]
     cdef real *elements = <real *> memory
-    cdef Py_ssize_t most = GATHERED_BYTES // sizeof(real)
-    cdef Py_ssize_t most_columns = min(columns, most), most_rows = min(rows, most // most_columns)
+    cdef Py_ssize_t most = GATHERED_BYTES // sizeof(real), most_columns = min(part.columns, most)
+    cdef Py_ssize_t most_rows = min(part.rows, most // most_columns)
     cdef Py_ssize_t i, j, k, row, column, height, width, ahead
-    ahead = max(1, LINES_AHEAD // (most_rows * lines_of_row(x_column_stride, most_columns))) * (
-        most_rows * x_row_stride if columns == most_columns else most_columns * x_column_stride
+    cdef const char *x
+    ahead = max(1, LINES_AHEAD // (most_rows * lines_of_row(part.x_column_stride, most_columns))) * (
+        most_rows * part.x_row_stride if part.columns == most_columns else most_columns * part.x_column_stride
     )
-    for i in range((rows + most_rows - 1) // most_rows):
+    for i in range((part.rows + most_rows - 1) // most_rows):
         row = i * most_rows
-        height = min(most_rows, rows - row)
-        for j in range((columns + most_columns - 1) // most_columns):
+        height = min(most_rows, part.rows - row)
+        for j in range((part.columns + most_columns - 1) // most_columns):
             column = j * most_columns
-            width = min(most_columns, columns - column)
+            width = min(most_columns, part.columns - column)
             for k in range(height):
+                x = part.x + (row + k) * part.x_row_stride + column * part.x_column_stride
                 # Requests for all rows at once would wait for the page table; between copies they need not.
-                prefetch_row(
-                    x + (row + k) * x_row_stride + column * x_column_stride + ahead, x_column_stride, width
-                )
-                take_row[real](
-                    x + (row + k) * x_row_stride + column * x_column_stride, x_column_stride,
-                    elements + k * width, width,
-                )
-            point_1d(block, memory, height * width, sizeof(real))
-            compute[real](which, block, block, lower, upper)
+                prefetch_row(x + ahead, part.x_column_stride, width)
+                take_row[real](x, part.x_column_stride, elements + k * width, width)
+            compute[real](task, elements, elements, height * width)
             for k in range(height):
                 put_row[real](
                     elements + k * width,
-                    out + (row + k) * out_row_stride + column * out_column_stride, out_column_stride, width,
+                    part.out + (row + k) * part.out_row_stride + column * part.out_column_stride,
+                    part.out_column_stride, width,
                 )
 
 
 cdef void compute_slab(
-    formula which, real lower, real upper,
-    char *x, Py_ssize_t x_row_stride, Py_ssize_t x_column_stride,
-    char *out, Py_ssize_t out_row_stride, Py_ssize_t out_column_stride,
-    Py_ssize_t rows, Py_ssize_t columns, real[::1] x_row, real[::1] out_row,
+    real *tag, const job *task, const walk *path, const grid *slabs, Py_ssize_t index
 ) noexcept nogil:
-    """The memoryviews come in empty; here they are pointed at what they are to cover."""
-    cdef Py_ssize_t i, block, start, length
-    cdef Py_ssize_t itemsize = sizeof(real)
     cdef environment caller = enter()
-    if is_contiguous(itemsize, x_column_stride, out_column_stride, rows, columns):
-        for i in range(rows):
-            for block in range((columns + BLOCK - 1) // BLOCK):
-                start = block * BLOCK
-                length = min(<Py_ssize_t> BLOCK, columns - start)
-                point_1d(x_row, x + i * x_row_stride + start * itemsize, length, itemsize)
-                point_1d(out_row, out + i * out_row_stride + start * itemsize, length, itemsize)
-                compute[real](which, x_row, out_row, lower, upper)
+    cdef slab part
+    point_at_slab(path, slabs, index, &part)
+    if has_contiguous_rows(&part, sizeof(real)):
+        compute_rows[real](NULL, task, &part)
     else:
-        if rows > columns and x_column_stride != itemsize:
-            rows, columns = columns, rows
-            x_row_stride, x_column_stride = x_column_stride, x_row_stride
-            out_row_stride, out_column_stride = out_column_stride, out_row_stride
-        compute_gathered[real](
-            which, lower, upper, x, x_row_stride, x_column_stride, out, out_row_stride, out_column_stride,
-            rows, columns, x_row,
-        )
+        if part.rows > part.columns and part.x_column_stride != sizeof(real):
+            part.rows, part.columns = part.columns, part.rows
+            part.x_row_stride, part.x_column_stride = part.x_column_stride, part.x_row_stride
+            part.out_row_stride, part.out_column_stride = part.out_column_stride, part.out_row_stride
+        compute_gathered[real](NULL, task, &part)
     leave(caller)
 
 
-cdef inline bint is_contiguous(
-    Py_ssize_t itemsize, Py_ssize_t x_stride, Py_ssize_t out_stride, Py_ssize_t rows, Py_ssize_t columns
-) noexcept nogil:
-    return (
-        x_stride == itemsize and out_stride == itemsize and (rows == 1 or columns >= SHORTEST_ROW)
-    )
+cdef inline job make_job(real *tag, const elementwise_kernel *kernel, double eps) noexcept nogil:
+    cdef environment caller = enter()
+    cdef real lower = <real> kernel.lower, upper = <real> kernel.upper
+    if kernel.clamped:
+        clamp_bounds[real](eps, &lower, &upper)
+    leave(caller)
+    return job(kernel.block, lower, upper)
 
 
 cdef void transform_array(
-    formula which, const walk *path, double eps, int threads, real[::1] row_view
+    real *tag, const elementwise_kernel *kernel, const walk *path, double eps, int threads
 ) noexcept nogil:
-    cdef environment caller = enter()
-    cdef real lower, upper
-    cdef int last = path.axes - 1
-    cdef Py_ssize_t columns = path.shape[last], rows = path.shape[last - 1]
-    cdef Py_ssize_t limit, slab_columns, slab_rows, slabs_across, slabs_down, slabs, index
+    cdef job task = make_job[real](NULL, kernel, eps)
+    cdef slab whole
+    cdef grid slabs
+    cdef Py_ssize_t count, index
     cdef int axis
-    set_bounds[real](which, eps, &lower, &upper)
-    leave(caller)
-    if is_contiguous(sizeof(real), path.x_strides[last], path.out_strides[last], rows, columns):
-        # One slab for each thread at least, cut where a cache line ends if it begins with one.
-        limit = (columns + threads - 1) // threads
-        limit = min(<Py_ssize_t> CONTIGUOUS, (limit + 63) // 64 * 64)
+    point_at_last_axes(path, &whole)
+    slabs = cut(&whole, sizeof(real), threads)
+    count = slabs.slabs_across * slabs.slabs_down
+    for axis in range(path.axes - 2):
+        count *= path.shape[axis]
+    if threads == 1 or count == 1:
+        for index in range(count):
+            compute_slab[real](NULL, &task, path, &slabs, index)
     else:
-        limit = GATHERED
-    slab_columns = min(columns, limit)
-    slab_rows = min(rows, limit // slab_columns)
-    slabs_across = (columns + slab_columns - 1) // slab_columns
-    slabs_down = (rows + slab_rows - 1) // slab_rows
-    slabs = slabs_across * slabs_down
-    for axis in range(last - 1):
-        slabs *= path.shape[axis]
-    if threads == 1 or slabs == 1:
-        for index in range(slabs):
-            transform_slab[real](
-                which, path, lower, upper, index, slabs_across, slabs_down, slab_columns, slab_rows,
-                row_view,
-            )
-    else:
-        for index in prange(slabs, schedule="static", num_threads=threads):
-            transform_slab[real](
-                which, path, lower, upper, index, slabs_across, slabs_down, slab_columns, slab_rows,
-                row_view,
-            )
-
-
-cdef void transform_slab(
-    formula which, const walk *path, real lower, real upper, Py_ssize_t index,
-    Py_ssize_t slabs_across, Py_ssize_t slabs_down, Py_ssize_t slab_columns, Py_ssize_t slab_rows,
-    real[::1] row_view,
-) noexcept nogil:
-    """Slab number ``index``, counted in C order over (leading axes, rows, columns)."""
-    cdef int last = path.axes - 1, axis
-    cdef Py_ssize_t column = (index % slabs_across) * slab_columns, row, at
-    cdef char *x = path.x
-    cdef char *out = path.out
-    index = index // slabs_across
-    row = (index % slabs_down) * slab_rows
-    index = index // slabs_down
-    for axis in range(last - 2, -1, -1):
-        at = index % path.shape[axis]
-        index = index // path.shape[axis]
-        x += at * path.x_strides[axis]
-        out += at * path.out_strides[axis]
-    compute_slab[real](
-        which, lower, upper,
-        x + row * path.x_strides[last - 1] + column * path.x_strides[last],
-        path.x_strides[last - 1], path.x_strides[last],
-        out + row * path.out_strides[last - 1] + column * path.out_strides[last],
-        path.out_strides[last - 1], path.out_strides[last],
-        min(slab_rows, path.shape[last - 1] - row), min(slab_columns, path.shape[last] - column),
-        row_view, row_view,
-    )
-
-
-cdef float32[::1] float32_row
-cdef float64[::1] float64_row
+        for index in prange(count, schedule="static", num_threads=threads):
+            compute_slab[real](NULL, &task, path, &slabs, index)
 
 
 cdef void transform_float32(
-    formula which, const walk *path, double eps, int threads
+    const elementwise_kernel *kernel, const walk *path, double eps, int threads
 ) noexcept nogil:
-    transform_array[float32](which, path, eps, threads, float32_row)
+    transform_array[float32](NULL, kernel, path, eps, threads)
 
 
 cdef void transform_float64(
-    formula which, const walk *path, double eps, int threads
+    const elementwise_kernel *kernel, const walk *path, double eps, int threads
 ) noexcept nogil:
-    transform_array[float64](which, path, eps, threads, float64_row)
+    transform_array[float64](NULL, kernel, path, eps, threads)
 
 
-cdef elementwise_kernels table
-table.float32 = transform_float32
-table.float64 = transform_float64
+# The table
 
-kernels = PyCapsule_New(&table, "fastlogit.kernels.elementwise", NULL)
+
+cdef elementwise_kernels logits, clamped_logits, expits, log_expits, softpluses
+
+
+cdef void set_kernel(
+    elementwise_kernels *row, block_of_function block, real lower, real upper, Py_ssize_t smallest_parallel
+) noexcept:
+    cdef elementwise_kernel *kernel = &row.float32 if real is float32 else &row.float64
+    kernel.transform = transform_float32 if real is float32 else transform_float64
+    kernel.block = <function_pointer> block
+    kernel.lower = lower
+    kernel.upper = upper
+    kernel.smallest_parallel = smallest_parallel
+
+
+cdef void set_kernels(real *tag) noexcept:
+    """Elements from which two threads win, and half as many again: see ``benchmarks/thresholds.py``."""
+    cdef bint small = real is float32
+    cdef real lower, upper
+    logit_bounds[real](&lower, &upper)
+    set_kernel[real](&logits, logit_of_block[real], lower, upper, 6144 if small else 4608)
+    set_kernel[real](&clamped_logits, clamped_logit_of_block[real], lower, upper, 6144 if small else 4608)
+    expit_bounds[real](&lower, &upper)
+    set_kernel[real](&expits, expit_of_block[real], lower, upper, 12288 if small else 5120)
+    log_expit_bounds[real](&lower, &upper)
+    set_kernel[real](&log_expits, log_expit_of_block[real], lower, upper, 4096 if small else 2560)
+    set_kernel[real](&softpluses, softplus_of_block[real], lower, upper, 4096 if small else 2560)
+
+
+cdef object capsule(elementwise_kernels *row):
+    if row.float32.block == NULL or row.float64.block == NULL:
+        raise ImportError("kernels/elementwise.pyx: a function has no kernel; add it to set_kernels")
+    return PyCapsule_New(row, "fastlogit.kernels.elementwise", NULL)
+
+
+set_kernels[float32](NULL)
+set_kernels[float64](NULL)
+clamped_logits.float32.clamped = clamped_logits.float64.clamped = True
+
+kernels = {
+    "logit": capsule(&logits),
+    "clamped_logit": capsule(&clamped_logits),
+    "expit": capsule(&expits),
+    "log_expit": capsule(&log_expits),
+    "softplus": capsule(&softpluses),
+}

@@ -1,4 +1,7 @@
-"""The formulas in long double, from the C library: within a few ulp, for completeness."""
+"""The formulas in long double, from the C library: within a few ulp, for completeness.
+
+All have one signature; only a formula that clamps looks at the bounds.
+"""
 
 from libc.math cimport INFINITY, NAN
 
@@ -9,16 +12,28 @@ cdef extern from "<math.h>" nogil:
     long double log1pl(long double) noexcept
 
 
-cdef inline long double expit_longdouble(long double x) noexcept nogil:
+cdef inline long double expit_longdouble(
+    long double x, long double lower, long double upper
+) noexcept nogil:
     cdef long double small = expl(-fabsl(x))
     return small / (1 + small) if x < 0 else 1 / (1 + small)
 
 
-cdef inline long double log_expit_longdouble(long double x) noexcept nogil:
+cdef inline long double log_expit_longdouble(
+    long double x, long double lower, long double upper
+) noexcept nogil:
     return (x if x < 0 else <long double> -0.0) - log1pl(expl(-fabsl(x)))
 
 
-cdef inline long double logit_longdouble(long double x) noexcept nogil:
+cdef inline long double softplus_longdouble(
+    long double x, long double lower, long double upper
+) noexcept nogil:
+    return -log_expit_longdouble(-x, lower, upper)
+
+
+cdef inline long double logit_longdouble(
+    long double x, long double lower, long double upper
+) noexcept nogil:
     """Around 1/2 the quotient is near 1 and its logarithm is taken from 2 x - 1, which is exact."""
     if x < 0 or x > 1:
         return NAN
@@ -36,4 +51,4 @@ cdef inline long double clamped_logit_longdouble(
 ) noexcept nogil:
     x = lower if x < lower else x
     x = upper if x > upper else x
-    return logit_longdouble(x)
+    return logit_longdouble(x, lower, upper)
