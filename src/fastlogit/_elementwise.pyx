@@ -15,7 +15,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from fastlogit._arrays cimport can_take_result_of, is_native_float, new_like
 from fastlogit._threads cimport threads_for
 from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kernels
-from fastlogit.kernels.strided cimport add_axis, has_own_elements, merge_axes, pad_axes, walk
+from fastlogit.kernels.strided cimport add_axis, begin_walk, has_own_elements, merge_axes, pad_axes, walk
 
 cnp.import_array()
 
@@ -56,9 +56,7 @@ cdef bint transform_directly(
     kernel = &kernels.float32 if cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT else &kernels.float64
     if n == 0:
         return True
-    path.axes = 0
-    path.x = cnp.PyArray_BYTES(x)
-    path.out = cnp.PyArray_BYTES(out)
+    begin_walk(&path, cnp.PyArray_BYTES(x), cnp.PyArray_BYTES(out), NULL)
     for axis in range(cnp.PyArray_NDIM(x)):
         add_axis(
             &path, cnp.PyArray_DIM(x, axis), cnp.PyArray_STRIDE(x, axis), cnp.PyArray_STRIDE(out, axis)

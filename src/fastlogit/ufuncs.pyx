@@ -36,7 +36,7 @@ from fastlogit.kernels.formulas cimport clamp_bounds
 from fastlogit.kernels.longdouble cimport (
     clamped_logit_longdouble, expit_longdouble, log_expit_longdouble, logit_longdouble, softplus_longdouble,
 )
-from fastlogit.kernels.strided cimport add_axis, merge_axes, pad_axes, walk
+from fastlogit.kernels.strided cimport add_axis, begin_walk, merge_axes, pad_axes, walk
 
 cdef extern from "numpy/ndarraytypes.h":
     ctypedef struct PyArray_DTypeMeta:
@@ -77,9 +77,7 @@ cdef void transform_run(
     Py_ssize_t out_stride, Py_ssize_t n, int threads,
 ) noexcept nogil:
     cdef walk path
-    path.axes = 0
-    path.x = x
-    path.out = out
+    begin_walk(&path, x, out, NULL)
     add_axis(&path, n, x_stride, out_stride)
     merge_axes(&path)
     pad_axes(&path, 2, itemsize)

@@ -42,7 +42,7 @@ cdef extern from *:
 
 cdef enum:
     WIDEST_VECTOR = 64  # bytes
-    BLOCK = 1024  # elements of a contiguous row at once: 8 KiB of float64, a quarter of the smallest L1
+    ROW_BLOCK = 1024  # elements of a contiguous row at once: 8 KiB of float64, a quarter of the smallest L1
     # Gathered, computed and scattered together. Rows at a stride of a power of two share few sets of the L1:
     # with 1 KiB, columns 0:8 of 64 take half as long again.
     GATHERED_BYTES = 512
@@ -208,9 +208,9 @@ cdef void compute_rows(real *tag, const job *task, const slab *part) noexcept no
     for row in range(part.rows):
         x = <const real *> (part.x + row * part.x_row_stride)
         out = <real *> (part.out + row * part.out_row_stride)
-        for i in range((part.columns + BLOCK - 1) // BLOCK):
-            start = i * BLOCK
-            compute[real](task, x + start, out + start, min(<Py_ssize_t> BLOCK, part.columns - start))
+        for i in range((part.columns + ROW_BLOCK - 1) // ROW_BLOCK):
+            start = i * ROW_BLOCK
+            compute[real](task, x + start, out + start, min(<Py_ssize_t> ROW_BLOCK, part.columns - start))
 
 
 cdef void compute_gathered(real *tag, const job *task, const slab *part) noexcept nogil:
