@@ -150,8 +150,9 @@ check(4)
 
 @pytest.mark.parametrize("name", ["fork", "_Fork"])
 def test_fork_outside_of_python(play, name):
-    """_Fork calls no handlers of pthread_atfork either: OpenBLAS, if it has threads, hangs in its own there."""
-    play(f"""
+    """_Fork calls no handlers of pthread_atfork either: OpenBLAS, if it has threads, does not survive it."""
+    play(
+        f"""
 fork = getattr(ctypes.PyDLL(None), {name!r}, None)
 if fork is not None:
     check()
@@ -160,7 +161,9 @@ if fork is not None:
     fork_and(lambda: fork_and(check), fork)
     fork_and(lambda: in_thread(lambda: fork_and(check)), fork)
     check()
-""", OPENBLAS_NUM_THREADS="1")
+""",
+        OPENBLAS_NUM_THREADS="1",
+    )
 
 
 def test_fork_in_a_thread(play):

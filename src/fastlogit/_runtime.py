@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 FORKED_NOT_EXECUTED = 0x40  # PF_FORKNOEXEC in include/linux/sched.h
 
-# How often an idle thread of libgomp looks for work before it sleeps: about 0.2 ms instead of several. Threads
-# of this and of other libraries, and other processes, get the processor sooner; see docs/reliability.rst.
+# How often an idle thread of libgomp looks for work before it sleeps; its own default is 300000. Threads of
+# other libraries, and other processes, get the processor sooner; see docs/reliability.rst.
 SPINS = "10000"
 
 
@@ -52,3 +52,13 @@ INHERITED_LIBGOMP = sys.platform == "linux" and is_forked() and is_libgomp_loade
 
 with short_waiting() as SPINS_SHORTLY:
     from fastlogit import _threads  # noqa: F401
+
+
+def waiting() -> str:
+    """What decides for how long idle threads of OpenMP look for work before they sleep."""
+    if SPINS_SHORTLY:
+        return f"GOMP_SPINCOUNT={SPINS}, set by fastlogit where the runtime is libgomp"
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        if name in os.environ:
+            return f"{name}={os.environ[name]}"
+    return "as the runtime does that another library has loaded"

@@ -161,8 +161,8 @@ cdef int checked(n) except -1:
     notice_fork()
     if count > 1 and here.serial:
         warnings.warn(
-            "fastlogit stays on one thread here, because this process was forked inside of a parallel region of "
-            "OpenMP, whose threads do not survive fork(); start workers with the spawn or forkserver method",
+            "fastlogit stays on one thread here, because this process was forked inside of a parallel region "
+            "of OpenMP, whose threads do not survive fork(); start workers with the spawn or forkserver method",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -210,8 +210,8 @@ blocks = threading.local()
 def num_threads(n):
     """Use `n` threads inside a ``with`` block, then as many as before.
 
-    The block belongs to the Python thread that enters it, and calls of other threads do not notice. Coroutines of
-    one thread share it: await nothing inside of the block.
+    The block belongs to the Python thread that enters it, and calls of other threads do not notice.
+    Coroutines of one thread share it: await nothing inside of the block.
 
     Parameters
     ----------
@@ -265,5 +265,6 @@ def show_config():
           f"{', '.join(_isa.supported())} on this processor, {_isa.chosen} chosen")
     print(f"  OpenMP:           {openmp}")
     print(f"  threads:          {get_num_threads()}{' (forked in a parallel region)' if here.serial else ''}")
+    print(f"  idle threads:     {_runtime.waiting()}")
     print(f"  NumPy:            {numpy.__version__} (built with {_build_config.NUMPY})")
     print(f"  Python:           {sys.version.split()[0]} on {sys.platform}")
