@@ -25,7 +25,6 @@
 #else
 static int omp_get_max_threads(void) { return 1; }
 static int omp_get_num_procs(void) { return 1; }
-static int omp_get_level(void) { return 0; }
 static int omp_in_parallel(void) { return 0; }
 #endif
 
@@ -40,6 +39,7 @@ typedef struct {
 } openmp_thread;
 
 static _Thread_local openmp_thread here;
+static bool pools_die; /* the runtime is libgomp */
 static _Atomic int requested_by_all; /* by set_num_threads; 0: nothing */
 
 #if defined(_OPENMP) && !defined(_WIN32)
@@ -58,7 +58,6 @@ static _Atomic int requested_by_all; /* by set_num_threads; 0: nothing */
 
 enum { PAUSE_SOFT = 1 }; /* omp_pause_soft, which omp.h has since OpenMP 5.0 */
 
-static bool pools_die; /* the runtime is libgomp */
 static int (*pause_pool)(int);
 static void (*start_region)(void (*)(void *), void *, unsigned);
 static _Atomic pid_t process;

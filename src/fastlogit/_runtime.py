@@ -57,8 +57,8 @@ with short_waiting() as SPINS_SHORTLY:
 def waiting() -> str:
     """What decides for how long idle threads of OpenMP look for work before they sleep."""
     if SPINS_SHORTLY:
-        return f"GOMP_SPINCOUNT={SPINS}, set by fastlogit where the runtime is libgomp"
+        return f"GOMP_SPINCOUNT={SPINS}, set by fastlogit"
     for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
         if name in os.environ:
             return f"{name}={os.environ[name]}"
-    return "as the runtime does that another library has loaded"
+    return "as another library has loaded libgomp"

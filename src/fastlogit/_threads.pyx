@@ -21,6 +21,7 @@ cdef extern from "_openmp.h":
         bint nested
         bint serial
     openmp_thread here  # of each thread its own
+    bint pools_die  # with a fork: libgomp's do
     int requested_by_all  # atomic
     const char *openmp_library()
     int watch_forks(bint inherited)
@@ -162,7 +163,7 @@ cdef int checked(n) except -1:
     if count > 1 and here.serial:
         warnings.warn(
             "fastlogit stays on one thread here, because this process was forked inside of a parallel region "
-            "of OpenMP, whose threads do not survive fork(); start workers with the spawn or forkserver method",
+            "of OpenMP, whose threads do not survive fork(); start workers with the spawn or forkserver",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -265,6 +266,6 @@ def show_config():
           f"{', '.join(_isa.supported())} on this processor, {_isa.chosen} chosen")
     print(f"  OpenMP:           {openmp}")
     print(f"  threads:          {get_num_threads()}{' (forked in a parallel region)' if here.serial else ''}")
-    print(f"  idle threads:     {_runtime.waiting()}")
+    print(f"  idle threads:     {_runtime.waiting() if pools_die else 'as the runtime does by default'}")
     print(f"  NumPy:            {numpy.__version__} (built with {_build_config.NUMPY})")
     print(f"  Python:           {sys.version.split()[0]} on {sys.platform}")
