@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import threading
 
 import numpy as np
@@ -483,3 +484,11 @@ def test_concurrent_calls_give_the_same_bits(dtype):
     for worker in workers:
         worker.join()
     assert not failures
+
+
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has one lock for all threads"
+)
+def test_free_threaded_python_stays_so(run_python):
+    printed = run_python("import sys, fastlogit; print(sys._is_gil_enabled())", PYTHON_GIL=None)
+    assert printed == "False\n"
