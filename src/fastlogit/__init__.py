@@ -1,6 +1,6 @@
 """logit, expit and their family over NumPy arrays: in place, threaded, accurate to the last bit."""
 
-from fastlogit import ufuncs
+from fastlogit import _runtime, ufuncs  # noqa: F401 (_runtime, before any extension)
 from fastlogit._axis import log_softmax, logsumexp, softmax
 from fastlogit._build_config import VERSION as __version__
 from fastlogit._elementwise import expit, log_expit, logit, softplus
