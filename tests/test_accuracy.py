@@ -27,6 +27,7 @@ from reference import (
 )
 
 import fastlogit
+from fastlogit import _isa
 
 SAMPLE_SIZE = int(os.environ.get("FASTLOGIT_TEST_INPUTS", 2**20))
 
@@ -201,3 +202,22 @@ def test_order_is_kept(sample, instruction_set, skip_unless_supported):
     skip_unless_supported(instruction_set)
     ordered = sample.result(instruction_set)[np.argsort(sample.x, kind="stable")]
     assert (ordered[1:] >= ordered[:-1]).all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "x"),
+    [
+        # 0.903 and 0.908 ulp while a subnormal result was rounded twice; 0.75 is half a unit and the error
+        # of a normal result, less than half a unit, in units twice as large.
+        ("float64", "-0x1.625fe83ab28fap+9"),
+        ("float64", "-0x1.625f1c400236ap+9"),
+        ("float64", "-0x1.625f1d28a24e5p+9"),
+        ("float32", "-0x1.5ed418p+6"),
+        ("float32", "-0x1.5eb8a6p+6"),
+    ],
+)
+def test_subnormal_expit_is_rounded_once(dtype, x):
+    if _isa.chosen == "v2":
+        pytest.skip("without fused multiply-add a subnormal result is rounded from a normal one")
+    x = np.array([float.fromhex(x)], dtype)
+    assert ulp_error(fastlogit.expit(x), FUNCTIONS["expit"].exact(x)) < 0.75
