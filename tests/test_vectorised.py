@@ -46,30 +46,29 @@ class Loops(NamedTuple):
 
 
 LOOPS = [
-    Loops("axis", "largest_along", BOTH, loops=5),
-    Loops("axis", "largest_across", BOTH, loops=1, copies=4),
-    Loops("axis", "keep_larger", BOTH, loops=1),
-    Loops("axis", "find_largest", ("float32",), loops=2),
-    Loops("axis", "find_largest", ("float64",), loops=1),
-    Loops("axis", "set_scaling", BOTH, loops=2, copies=3),
-    Loops("axis", "add_quarters", BOTH, loops=1, copies=8),
-    Loops("axis", "add_halves", BOTH, loops=1, copies=16),
-    Loops("axis", "add_across", ("float32",), loops=3, copies=5),
-    Loops("axis", "add_across", ("float64",), loops=3, copies=2),
-    Loops("axis", "add_lanes", ("float32",), loops=2, copies=2),
-    Loops("axis", "add_lanes", ("float64",), loops=4, copies=2),
-    Loops("axis", "take_off_largest", BOTH, loops=1),
-    Loops("axis", "relate", BOTH, loops=1),
-    Loops("axis", "merge", UNFUSED, loops=2),
-    Loops("axis", "finish", BOTH, loops=4),
-    Loops("axis", "write_along", BOTH, loops=2),
-    Loops("axis", "write_across", ("float32",), loops=3, copies=2),
-    Loops("axis", "write_across", ("float64",), loops=2, copies=2),
+    Loops("slices", "largest_of", BOTH, loops=5, copies=2),
+    Loops("slices", "keep_larger", BOTH, loops=1, copies=2),
+    Loops("slices", "keep_larger_rows", BOTH, loops=1, copies=4),
+    Loops("slices", "choose_scaling", BOTH, loops=2, copies=6),
+    # One mode of summation a copy; of add_block two, for whole blocks and for the last.
+    Loops("slices", "add_block", BOTH, loops=1, copies=8),
+    Loops("slices", "add_across", BOTH, loops=2, copies=4),
+    Loops("slices", "begin_lanes", ("float64",), loops=1, copies=3),
+    Loops("slices", "end_lanes", ("float64",), loops=1, copies=3),
+    Loops("slices", "add_halves", BOTH, loops=1, copies=16),
+    Loops("slices", "take_off_largest", BOTH, loops=2),
+    Loops("slices", "relate", BOTH, loops=1),
+    Loops("slices", "merge_relative", UNFUSED, loops=1, copies=6),
+    Loops("slices", "merge_scaled", UNFUSED, loops=1, copies=6),
+    Loops("slices", "prepare_softmax", BOTH, loops=1, copies=2),
+    Loops("slices", "prepare_logarithm", BOTH, loops=3, copies=2),
+    Loops("slices", "write_lane", BOTH, loops=1, copies=6),
+    Loops("slices", "write_rows", BOTH, loops=1, copies=5),
     Loops("elementwise", "all_between", BOTH, loops=1),
-    # expit, and log_expit, logit and logit with eps with care for extreme values and without; float32
-    # log_expit needs none.
-    Loops("elementwise", "evaluate_all", ("float32",), loops=2, copies=6),
-    Loops("elementwise", "evaluate_all", ("float64",), loops=2, copies=7),
+    # One formula a copy: expit, and log_expit, softplus, logit and logit with eps with care for extreme values
+    # and without; float32 log_expit and softplus need none.
+    Loops("elementwise", "evaluate", ("float32",), loops=2, copies=7),
+    Loops("elementwise", "evaluate", ("float64",), loops=2, copies=9),
 ]
 
 
@@ -142,8 +141,8 @@ def name_of(mangled):
     ("mangled", "name"),
     [
         ("__pyx_fuse_0__pyx_f_9fastlogit_7kernels_5panel_gather", ("__pyx_fuse_0", "gather")),
-        ("__pyx_fuse_1__pyx_f_9fastlogit_7kernels_7axis_v4_add_across", ("__pyx_fuse_1", "add_across")),
-        ("__pyx_f_9fastlogit_7kernels_7axis_v4_merge", ("", "merge")),
+        ("__pyx_fuse_1__pyx_f_9fastlogit_7kernels_9slices_v4_add_chunk", ("__pyx_fuse_1", "add_chunk")),
+        ("__pyx_f_9fastlogit_7kernels_6expsum_merge_scaled", ("", "merge_scaled")),
     ],
 )
 def test_names_of_functions(mangled, name):
