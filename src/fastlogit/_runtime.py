@@ -12,7 +12,7 @@ FORKED_NOT_EXECUTED = 0x40  # PF_FORKNOEXEC in include/linux/sched.h
 
 # How often an idle thread of libgomp looks for work before it sleeps; its own default is 300000. Threads of
 # other libraries, and other processes, get the processor sooner; see docs/reliability.rst.
-SPINS = "10000"
+SPINS = "3000"
 
 
 def is_forked() -> bool:
