@@ -32,8 +32,8 @@ BOUND_ULP = {
     ("log_expit", "float64"): 1.0,
 }
 
-# The largest error known, rounded up: of all inputs in float32, of the worst that a search has found in float64.
-# A larger one keeps the promise and is news all the same: a formula that has become worse, or a worse input.
+# The largest error known, rounded up: of all inputs in float32, of the worst that a search has seen in
+# float64. A larger one is news, though the promise is kept: a formula has become worse, or an input is.
 LARGEST_ULP = {
     ("logit", "float32"): 0.5,
     ("logit", "float64"): 0.613,

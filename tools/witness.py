@@ -41,7 +41,8 @@ def main():
     failed = False
     for name in _isa.supported():
         environment = os.environ | {"FASTLOGIT_ISA": name}
-        failed |= subprocess.run([sys.executable, __file__, name], env=environment, check=False).returncode != 0
+        done = subprocess.run([sys.executable, __file__, name], env=environment, check=False)
+        failed |= done.returncode != 0
     return failed
 
 

@@ -1,8 +1,9 @@
 """Bounds that a machine has checked: ``python tools/proofs`` proves them from the text of the formulas.
 
-`source` translates ``formulas.pxd`` and ``arithmetic.h`` into Python, `arithmetic` traces them, `gappa` writes
-the trace as a script and has it proven. A changed operation changes the script, and what no longer follows
-fails. Needs gappa and sollya. Exits with 1 if a bound is not below the one that is promised, 2 without the tools.
+`source` translates ``formulas.pxd`` and ``arithmetic.h`` into Python, `arithmetic` traces them, `gappa`
+writes the trace as a script and has it proven. A changed operation changes the script, and what no longer
+follows fails. Needs gappa and sollya. Exits with 1 if a bound is not below the one that is promised, with 2
+without the tools.
 """
 
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import expit  # noqa: E402
+import expit
 
 PROOFS = {("expit", "float64", "fused"): (expit.bound, 1.0)}
 

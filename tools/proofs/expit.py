@@ -2,21 +2,28 @@
 
 What Gappa is not asked, because it is no rounding:
 
-- k. biased = x log2(e) + C is rounded to an integer, as 2^52 <= biased < 2^53; its error of at most 1/2, and that
-  of LOG2_E, 1076 x 2^-54, give abs(x - k ln 2) < 0.3467. LN2_HIGH has 36 bits and k has 11, so their product is
-  exact. For k = 0 high is x. Else abs(x) > 1/4, so x - k LN2_HIGH is a multiple of 2^-54 below 1/2: exact, too.
-  Then abs(low) < 1076 LN2_LOW < 2^-29, its rounding is below 2^-82, and the one of LN2_LOW, 1076 x 2^-93, as well.
-- The range of exponents. Everything is computed times one = 2^-96, where nothing overflows, and what is too small
-  to be normal is p alone, next to 0: then part is off by less than 2^-1074 beside a denominator above 2^-96. So the
-  proof takes one = 1 and power = 2^k, and exponents without end; a multiplication by a power of two is exact.
-- A subnormal result. `nearest` is then off by up to half a unit, and the step takes that off but for the relative
-  error of v, 2^-52: the sum of step and `nearest` is rounded once, as it is for normal results.
+- k. biased = x log2(e) + C is rounded to an integer, as 2^52 <= biased < 2^53; its error, at most 1/2, and
+  that of LOG2_E, 1076 x 2^-54, give abs(x - k ln 2) < 0.3467. LN2_HIGH has 36 bits and k has 11, so their
+  product is exact. For k = 0 high is x. Else abs(x) > 1/4, so x - k LN2_HIGH is a multiple of 2^-54
+  below 1/2: exact, too. Then abs(low) < 1076 LN2_LOW < 2^-29, its rounding is below 2^-82, and so is what LN2_LOW lacks.
+- The range of exponents. Everything is computed times one = 2^-96, where nothing overflows, and what is too
+  small to be normal is p alone, next to 0: then part is off by less than 2^-1074 beside a denominator above
+  2^-96. So the proof takes one = 1 and power = 2^k, and exponents without end; a multiplication by a power of
+  two is exact.
+- k <= -54, where `tail` has not the power that `whole` lost: the denominator is 1, the sum before the last
+  rounding 1 - 2^k p, and the result 1; the exact one is at most 2^-54 x 1.415 below it, 0.708 ulp.
+- A subnormal result. `nearest` is then off by up to half a unit, and the step takes that off but for the
+  relative error of v, 2^-52: the sum of step and `nearest` is rounded once, as it is for normal results.
+- The last rounding. Where the exact result is below a power of two and the sum before it above, the power of
+  two lies between them, and rounding goes towards it: 1/2 ulp of the exact result bounds it here as well.
 """
 
+import functools
 import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from itertools import pairwise
 from math import exp, frexp
 
 import arithmetic
@@ -25,16 +32,21 @@ import source
 
 LARGEST_R = 0.3467
 PIECES = 128
-POWERS = range(-866, 1077)  # k for -746 <= x <= 600
+POWERS = range(-53, 1077)  # k, from where the result is not 1 to x = -746
 SLACK = 1 + 2.0**-30  # of the few float operations by which the bounds are put together
+
+
+@functools.cache
+def formulas():
+    return source.functions(arithmetic, fused=True)
 
 
 def traced(replaced, call):
     """What `call` returns, and the nodes that it needs, with variables of the source replaced."""
     tracing = arithmetic.tracing
     tracing.nodes.clear()
-    tracing.replaced = {name: value for name, value in replaced.items()}
-    result = call(source.functions(arithmetic, fused=True))
+    tracing.replaced = dict(replaced)
+    result = call(formulas())
     needed = set()
 
     def need(node):
@@ -82,9 +94,14 @@ def rounding_of_p(low, high):
 
     p, nodes = traced(names, call)
     script = gappa.Script(nodes)
-    text = script.text({"high", "low"}) + "M_high = high;\n" + script.without_rounding() + (
-        f"{{ high in [{low!r}, {high!r}] /\\ |low| <= 1b-29 /\\ |low - M_low| <= 1b-81\n"
-        f"-> |{script.of(p)} - M_{script.of(p)}| in ? }}\n"
+    text = (
+        script.text({"high", "low"})
+        + "M_high = high;\n"
+        + script.without_rounding()
+        + (
+            f"{{ high in [{low!r}, {high!r}] /\\ |low| <= 1b-29 /\\ |low - M_low| <= 1b-81\n"
+            f"-> |{script.of(p)} - M_{script.of(p)}| in ? }}\n"
+        )
     )
     (bound,) = gappa.prove(text)
     return bound
@@ -149,7 +166,7 @@ def bound():
     approximation = polynomial_error()
     edges = [LARGEST_R * (2 * i / PIECES - 1) for i in range(PIECES + 1)]
     pieces = []
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         # Beside r = high + low the interval is a little wider; exp is at most that of its upper end.
         error = rounding_of_p(low, high) + approximation * exp(high + 2.0**-28)
         pieces.append((low - 2.0**-28, high + 2.0**-28, error))

@@ -7,7 +7,11 @@ from fractions import Fraction
 from arithmetic import exponent
 
 # Exponents without end: that they stay in range is argued beside each proof.
-FORMATS = {"float64": "float<53, -4000, ne>", "float32": "float<24, -4000, ne>", "upper half": "float<26, -4000, zr>"}
+FORMATS = {
+    "float64": "float<53, -4000, ne>",
+    "float32": "float<24, -4000, ne>",
+    "upper half": "float<26, -4000, zr>",
+}
 INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 
 
@@ -24,7 +28,7 @@ def power_of_two(value):
 
 
 class Script:
-    """Definitions of the nodes of a trace in their order; every one is named and is rounded as the code rounds."""
+    """Definitions of the nodes of a trace in their order, each rounded as the code rounds."""
 
     def __init__(self, nodes):
         self.nodes, self.lines, self.names = nodes, [], {}
@@ -73,10 +77,13 @@ def exact_expression(operation, operands):
 
 
 def prove(text):
-    """The upper bounds that Gappa gives for the questions of the script, in their order; they are of sizes."""
+    """The upper bounds that Gappa gives for the questions of the script, which ask for sizes, in order."""
     done = subprocess.run(["gappa"], input=text, capture_output=True, text=True, check=False)
     found = re.findall(r" in \[0, (\d+)b(-?\d+) ", done.stderr + done.stdout)
     if done.returncode or len(found) != text.count(" in ?"):
         raise ArithmeticError(f"Gappa does not prove this:\n{text}\n{done.stderr}")
+    # A rewriting that is no identity is only warned of, and what follows from it proves nothing.
+    if "not trivially equal" in done.stderr or "pointless" in done.stderr:
+        raise ArithmeticError(f"A hint is no identity:\n{text}\n{done.stderr}")
     # Rounded up, as the last digit of a float may be lost.
     return [float(int(digits) * Fraction(2) ** int(power)) * (1 + 2.0**-50) for digits, power in found]

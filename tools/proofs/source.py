@@ -29,7 +29,9 @@ def defined_constants(text):
 
 def pxd_functions(text):
     """Name, return type, [(type, is a pointer, name)] and body of each inline function."""
-    head = re.compile(r"^cdef inline (\w+) (\w+)\(([^)]*)\) noexcept nogil:\n((?:    .*\n|\n)+)", re.MULTILINE)
+    head = re.compile(
+        r"^cdef inline (\w+) (\w+)\(([^)]*)\) noexcept nogil:\n((?:    .*\n|\n)+)", re.MULTILINE
+    )
     for returned, name, arguments, body in head.findall(text):
         parsed = [
             re.fullmatch(r"(?:const )?(\w+) (\*?)(\w+)", part.strip()).groups()
@@ -128,12 +130,7 @@ class Conversions(ast.NodeTransformer):
         before = [ast.parse(f"cell_{n} = [{n}]").body[0] for n in names]
         after = [ast.parse(f"{n} = cell_{n}[0]").body[0] for n in names]
         text = re.sub(r"REFERENCE\((\w+)\)", r"cell_\1", ast.unparse(node))
-        return [*before, ast.parse(text).body[0] if not text.startswith("return") else self.parsed_return(text),
-                *after]
-
-    @staticmethod
-    def parsed_return(text):
-        return ast.parse(f"def f():\n    {text}").body[0].body[0]
+        return [*before, ast.parse(f"def f():\n    {text}").body[0].body[0], *after]
 
 
 class Fused:
@@ -172,7 +169,7 @@ def functions(arithmetic, fused):
         space[name] = arithmetic.constant(value, c_type)
     found = [*c_functions(header, fused), *pxd_functions(wrappers), *pxd_functions(pxd)]
     for name, returned, parameters, body in found:
-        if "any_real" in str(parameters) or name in space:  # bounds of a clamp, and what numbers do themselves
+        if "any_real" in str(parameters) or name in space:  # numbers do the latter themselves
             continue
         text = translated(name, returned, parameters, body)
         exec(compile(text, f"<{name}>", "exec"), space)
