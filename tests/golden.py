@@ -76,7 +76,7 @@ CASES = {
 
 
 def arithmetic():
-    """"fused" or "unfused", by the kernels in use; None where the compiler's choice is not known."""
+    """ "fused" or "unfused", by the kernels in use; None where the compiler's choice is not known."""
     if _isa.chosen == "v2":
         return "unfused"
     if _isa.chosen in ("v3", "v4") or platform.machine() in ("aarch64", "arm64"):

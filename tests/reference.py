@@ -198,8 +198,7 @@ class Function:
     eps: float | None = None
     bound: float = 1.0  # the contract: the largest error in ulp stays below this
     # The largest error known in float32 and float64, rounded up: of all inputs, and of the worst that a search has
-    # found. A larger one keeps the promise and is news all the same: a formula that has become worse, or a worse
-    # input.
+    # seen. A larger one is news, though the promise is kept: a formula has become worse, or an input is.
     largest: tuple[float, float] = (1.0, 1.0)
     literals: list = ()  # x and the exact result, as text
 

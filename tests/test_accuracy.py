@@ -217,7 +217,7 @@ def test_order_is_kept(sample, instruction_set, skip_unless_supported):
         assert back.size == 0
 
 
-# A sample all over the range has no neighbours: they are where log_expit is flatter than its floats are dense.
+# A sample all over the range has no neighbours; here log_expit is flatter than its floats are dense.
 NEIGHBOURS = (
     "x = np.linspace(-0.5, -0.03, 2**14)[:, np.newaxis] - np.arange(64) * 2.0**-54\n"
     "x = np.unique(x.astype('float64'))\n"

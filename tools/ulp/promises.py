@@ -22,7 +22,8 @@ def _not_measured(results):
     builds = [name for name in settings["libraries"] if name.startswith("fastlogit ")]
     if not builds:
         yield "no build of fastlogit was measured"
-    wanted = {f"{part} {name}" for part in ("float32", "float64") if part in settings["parts"] for name in FUNCTIONS}
+    dtypes = [part for part in settings["parts"] if part in ("float32", "float64")]
+    wanted = {f"{dtype} {name}" for dtype in dtypes for name in FUNCTIONS}
     if "rows" in settings["parts"]:
         wanted |= {f"{dtype} {name}" for dtype in ("float32", "float64") for name in ROW_FUNCTIONS}
     for key in sorted(wanted):
