@@ -5,7 +5,8 @@ What Gappa is not asked, because it is no rounding:
 - k. biased = x log2(e) + C is rounded to an integer, as 2^52 <= biased < 2^53; its error, at most 1/2, and
   that of LOG2_E, 1076 x 2^-54, give abs(x - k ln 2) < 0.3467. LN2_HIGH has 36 bits and k has 11, so their
   product is exact. For k = 0 high is x. Else abs(x) > 1/4, so x - k LN2_HIGH is a multiple of 2^-54
-  below 1/2: exact, too. Then abs(low) < 1076 LN2_LOW < 2^-29, its rounding is below 2^-82, and so is what LN2_LOW lacks.
+  below 1/2: exact, too. Then abs(low) < 1076 LN2_LOW < 2^-29, its rounding is below 2^-82, and so is what
+  LN2_LOW lacks.
 - The range of exponents. Everything is computed times one = 2^-96, where nothing overflows, and what is too
   small to be normal is p alone, next to 0: then part is off by less than 2^-1074 beside a denominator above
   2^-96. So the proof takes one = 1 and power = 2^k, and exponents without end; a multiplication by a power of
@@ -171,16 +172,12 @@ def bound():
         error = rounding_of_p(low, high) + approximation * exp(high + 2.0**-28)
         pieces.append((low - 2.0**-28, high + 2.0**-28, error))
     with ThreadPoolExecutor(2) as pool:
-        steps = [max(sum(found) for found in pool.map(gappa.prove, map(step_script, POWERS)))]
+        lost = max(sum(found) for found in pool.map(gappa.prove, map(step_script, POWERS)))
     worst = 0.0
     for k in POWERS:
         for low, high, error in pieces:
-            smallest, largest = (1 / (1 + 2.0**k * exp(r)) if k < 1000 else None for r in (high, low))
-            if smallest is None:  # 2^-k exp(-r), but for less than 2^-900 of it
-                smallest, largest = (2.0**-60 * exp(-r) for r in (high, low))
-                moved = largest**2 * 2.0**60 * error
-            else:
-                moved = largest**2 * 2.0**k * error
+            # With 2^k taken off, so that nothing under- or overflows: exact results are 2^-k times these.
+            smallest, largest = (1 / (2.0**-k + exp(r)) for r in (high, low))
             unit = 2.0 ** (frexp(smallest / SLACK)[1] - 53)
-            worst = max(worst, (moved + steps[0] * largest) / unit)
+            worst = max(worst, (largest**2 * error + lost * largest) / unit)
     return (0.5 + worst) * SLACK
