@@ -10,15 +10,15 @@ from libc.string cimport memcpy
 from fastlogit.kernels.arithmetic cimport exclusive_doubles, float32, float64, real
 from fastlogit.kernels.blocks cimport SCRATCH, chunk, lanes, what_follows, worker
 from fastlogit.kernels.expsum cimport (
-    BLOCK, MOST_LANES, QUARTER, WITHOUT_LARGEST, add_four, add_halves, initial_sum, keeps, lanes_of, quarter_of,
+    BLOCK, MOST_LANES, QUARTER, WITHOUT_LARGEST, add_four, add_halves, initial_sum, keeps, kept_term, lanes_of, quarter_of,
     scaled_sums, scaling, shifts, summation,
 )
-from fastlogit.kernels.formulas cimport exp_term
 from fastlogit.kernels.memory cimport prefetch, stream
 from fastlogit.kernels.panels cimport put_run, scatter
 from fastlogit.kernels.slice_functions cimport MOST_COEFFICIENTS, coefficients, element, traits, traits_of
 from fastlogit.kernels.slices cimport slice_function
 from fastlogit.kernels.staging cimport stage_panel
+from fastlogit.kernels.terms cimport exp_term
 from fastlogit.kernels.views cimport contiguous_rows
 
 
@@ -100,19 +100,17 @@ cdef inline Py_ssize_t used_sums(Py_ssize_t n, Py_ssize_t count) noexcept nogil:
 
 
 cdef inline void begin_lanes(
-    real *tag, summation mode, double offset, Py_ssize_t used, exclusive_doubles high, exclusive_doubles low
+    summation mode, double offset, Py_ssize_t used, exclusive_doubles high, real *low
 ) noexcept nogil:
     cdef Py_ssize_t i, width = lanes_of[real](NULL)
     for i in range(used * width):
         high[i] = initial_sum[real](NULL, mode, offset)
-    if real is float64:
-        for i in range(used * width):
-            low[i] = 0
+    for i in range(used * width):
+        low[i] = 0
 
 
 cdef inline void end_lanes(
-    real *tag, summation mode, double offset, Py_ssize_t used, exclusive_doubles high, exclusive_doubles low,
-    scaled_sums *sums,
+    summation mode, double offset, Py_ssize_t used, exclusive_doubles high, real *low, scaled_sums *sums
 ) noexcept nogil:
     """From the sums of each position of a quarter to those of the slices."""
     cdef Py_ssize_t i, j, width = lanes_of[real](NULL)
@@ -120,25 +118,25 @@ cdef inline void end_lanes(
         for i in range(used * width):
             high[i] -= initial_sum[real](NULL, mode, offset)
     if used > 8:
-        add_halves[real](NULL, high, low, 8 * width)
+        add_halves[real](high, low, 8 * width)
     if used > 4:
-        add_halves[real](NULL, high, low, 4 * width)
+        add_halves[real](high, low, 4 * width)
     if used > 2:
-        add_halves[real](NULL, high, low, 2 * width)
+        add_halves[real](high, low, 2 * width)
     if used > 1:
-        add_halves[real](NULL, high, low, width)
+        add_halves[real](high, low, width)
     for j in range(width):
         sums.high[j] = high[j]
-        sums.low[j] = 0 if real is float32 else low[j]
+        sums.low[j] = low[j]
 
 
 cdef inline void add_across(
     real *tag, summation mode, const chunk *part, worker *space, const scaling *scale, scaled_sums *sums,
-    exclusive_doubles high, exclusive_doubles low,
+    exclusive_doubles high,
 ) noexcept nogil:
     """The sums of a chunk of at most CHUNK positions of all slices.
 
-    ``mode`` is a constant; ``high`` and ``low``, those of ``space``, are reached by no other name.
+    ``mode`` is a constant; ``high``, that of ``space``, is reached by no other name.
     """
     cdef const lanes *group = part.group
     cdef real shift[MOST_LANES]
@@ -147,9 +145,12 @@ cdef inline void add_across(
     cdef real largest[MOST_LANES]
     cdef real others[MOST_LANES]
     cdef real absent[MOST_LANES]
+    cdef real low[QUARTER * MOST_LANES]
     cdef real kept[4 * MOST_LANES]
     cdef real four[4]
     cdef real terms[4]
+    cdef real tails[4]
+    cdef bint shifted = shifts(mode)
     cdef real[:, ::1] panel
     cdef real[:, ::1] out
     cdef real *x
@@ -160,7 +161,7 @@ cdef inline void add_across(
     cdef upcoming following = rows_that_follow[real](NULL, part)
     cdef Py_ssize_t n = group.plan.n, quarter = quarter_of(n), used = used_sums(n, part.stop - part.start)
     cdef Py_ssize_t start = part.start, count, i, j, k, width = lanes_of[real](NULL), positions = 0
-    begin_lanes[real](NULL, mode, group.plan.sums.offset, used, high, low)
+    begin_lanes[real](mode, group.plan.sums.offset, used, high, low)
     # In memory of its own the compiler sees that no store into the panel can change them.
     for j in range(width):
         shift[j], exponent[j] = <real> scale.shift[j], <real> scale.exponent[j]
@@ -191,15 +192,17 @@ cdef inline void add_across(
             row3 = &panel[i + 3 * quarter, 0] if i + 3 * quarter < count else absent
             for j in range(width):
                 four[0], four[1], four[2], four[3] = row0[j], row1[j], row2[j], row3[j]
-                terms[0] = exp_term[real](four[0], shifts(mode), shift[j], exponent[j], lowest[j], keeps(mode))
-                terms[1] = exp_term[real](four[1], shifts(mode), shift[j], exponent[j], lowest[j], keeps(mode))
-                terms[2] = exp_term[real](four[2], shifts(mode), shift[j], exponent[j], lowest[j], keeps(mode))
-                terms[3] = exp_term[real](four[3], shifts(mode), shift[j], exponent[j], lowest[j], keeps(mode))
+                terms[0] = exp_term[real](four[0], shifted, shift[j], exponent[j], lowest[j], &tails[0])
+                terms[1] = exp_term[real](four[1], shifted, shift[j], exponent[j], lowest[j], &tails[1])
+                terms[2] = exp_term[real](four[2], shifted, shift[j], exponent[j], lowest[j], &tails[2])
+                terms[3] = exp_term[real](four[3], shifted, shift[j], exponent[j], lowest[j], &tails[3])
                 if keeps(mode):
-                    kept[j], kept[width + j] = terms[0], terms[1]
-                    kept[2 * width + j], kept[3 * width + j] = terms[2], terms[3]
+                    kept[j] = kept_term[real](terms[0], tails[0])
+                    kept[width + j] = kept_term[real](terms[1], tails[1])
+                    kept[2 * width + j] = kept_term[real](terms[2], tails[2])
+                    kept[3 * width + j] = kept_term[real](terms[3], tails[3])
                 add_four[real](
-                    mode, four, terms, &largest[j], &high[i * width + j], &low[i * width + j], &others[j]
+                    mode, four, terms, tails, &largest[j], &high[i * width + j], &low[i * width + j], &others[j]
                 )
             if keeps(mode):
                 for k in range(4):
@@ -214,7 +217,7 @@ cdef inline void add_across(
             sums.ties[j] = positions - others[j]
         else:
             sums.largest[j] = largest[j]
-    end_lanes[real](NULL, mode, group.plan.sums.offset, used, high, low, sums)
+    end_lanes[real](mode, group.plan.sums.offset, used, high, low, sums)
 
 
 # ---- results ---------------------------------------------------------------------------------------

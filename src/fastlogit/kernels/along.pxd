@@ -10,14 +10,14 @@ from libc.string cimport memcpy
 from fastlogit.kernels.arithmetic cimport float32, real
 from fastlogit.kernels.blocks cimport chunk, lane_of, lanes, what_follows, worker
 from fastlogit.kernels.expsum cimport (
-    BLOCK, CHUNK, QUARTER, WITHOUT_LARGEST, add_four, add_halves, initial_sum, keeps, quarter_of,
+    BLOCK, CHUNK, QUARTER, WITHOUT_LARGEST, add_four, add_halves, initial_sum, keeps, kept_term, quarter_of,
     scaled_sums, scaling, shifts, summation,
 )
-from fastlogit.kernels.formulas cimport exp_term
 from fastlogit.kernels.memory cimport LINE, prefetch, stream
 from fastlogit.kernels.slice_functions cimport MOST_COEFFICIENTS, coefficients, element, traits, traits_of
 from fastlogit.kernels.slices cimport slice_function
 from fastlogit.kernels.staging cimport kept_terms, stage_lane, unstage_lane
+from fastlogit.kernels.terms cimport exp_term
 from fastlogit.kernels.views cimport contiguous
 
 
@@ -122,7 +122,7 @@ cdef inline void collect(const real *block, Py_ssize_t count, Py_ssize_t quarter
 
 
 cdef inline void begin_lane(
-    summation mode, double offset, real largest_element, double *high, double *low, real *largest, real *others
+    summation mode, double offset, real largest_element, double *high, real *low, real *largest, real *others
 ) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(QUARTER):
@@ -132,39 +132,42 @@ cdef inline void begin_lane(
 
 
 cdef inline void add_block(
-    const real *block, summation mode, const real *scale, real *largest, double *high, double *low,
+    const real *block, summation mode, const real *scale, real *largest, double *high, real *low,
     real *others, real *kept,
 ) noexcept nogil:
     """The four quarters of a block at once; ``scale`` is shift, exponent and lowest."""
     cdef real four[4]
     cdef real terms[4]
-    cdef bint shifted = shifts(mode), careful = keeps(mode)
+    cdef real tails[4]
+    cdef bint shifted = shifts(mode)
     cdef Py_ssize_t i
     for i in range(QUARTER):
         four[0], four[1] = block[i], block[i + QUARTER]
         four[2], four[3] = block[i + 2 * QUARTER], block[i + 3 * QUARTER]
-        terms[0] = exp_term[real](four[0], shifted, scale[0], scale[1], scale[2], careful)
-        terms[1] = exp_term[real](four[1], shifted, scale[0], scale[1], scale[2], careful)
-        terms[2] = exp_term[real](four[2], shifted, scale[0], scale[1], scale[2], careful)
-        terms[3] = exp_term[real](four[3], shifted, scale[0], scale[1], scale[2], careful)
-        add_four[real](mode, four, terms, &largest[i], &high[i], &low[i], &others[i])
+        terms[0] = exp_term[real](four[0], shifted, scale[0], scale[1], scale[2], &tails[0])
+        terms[1] = exp_term[real](four[1], shifted, scale[0], scale[1], scale[2], &tails[1])
+        terms[2] = exp_term[real](four[2], shifted, scale[0], scale[1], scale[2], &tails[2])
+        terms[3] = exp_term[real](four[3], shifted, scale[0], scale[1], scale[2], &tails[3])
+        add_four[real](mode, four, terms, tails, &largest[i], &high[i], &low[i], &others[i])
         if keeps(mode):
-            kept[i], kept[i + QUARTER] = terms[0], terms[1]
-            kept[i + 2 * QUARTER], kept[i + 3 * QUARTER] = terms[2], terms[3]
+            kept[i] = kept_term[real](terms[0], tails[0])
+            kept[i + QUARTER] = kept_term[real](terms[1], tails[1])
+            kept[i + 2 * QUARTER] = kept_term[real](terms[2], tails[2])
+            kept[i + 3 * QUARTER] = kept_term[real](terms[3], tails[3])
 
 
 cdef inline void end_lane(
-    summation mode, const lanes *group, Py_ssize_t lane, double *high, double *low, real *largest,
+    summation mode, const lanes *group, Py_ssize_t lane, double *high, real *low, real *largest,
     real *others, scaled_sums *sums,
 ) noexcept nogil:
     """From the sums of each position of a quarter to those of the slice, but for its ties."""
     cdef Py_ssize_t i
     for i in range(QUARTER):
         high[i] -= initial_sum[real](NULL, mode, group.plan.sums.offset)
-    add_halves[real](NULL, high, low, 8)
-    add_halves[real](NULL, high, low, 4)
-    add_halves[real](NULL, high, low, 2)
-    add_halves[real](NULL, high, low, 1)
+    add_halves[real](high, low, 8)
+    add_halves[real](high, low, 4)
+    add_halves[real](high, low, 2)
+    add_halves[real](high, low, 1)
     sums.high[lane], sums.low[lane] = high[0], low[0]
     if mode == WITHOUT_LARGEST:
         for i in range(8):
@@ -189,7 +192,7 @@ cdef inline void add_along(
     """
     cdef const lanes *group = part.group
     cdef double high[QUARTER]
-    cdef double low[QUARTER]
+    cdef real low[QUARTER]
     cdef real largest[QUARTER]
     cdef real others[QUARTER]
     cdef real padded[BLOCK]

@@ -73,7 +73,6 @@ cdef struct chunk:
 cdef struct worker:
     # Memory of one thread.
     double high[QUARTER * LANES_32]  # sums of one position of a quarter in each lane
-    double low[QUARTER * LANES_64]
     char memory[SCRATCH + LINE]
     char *scratch  # begins where a line does
     Py_ssize_t gathered  # the position from which the scratch memory holds a block of a panel, -1 for none

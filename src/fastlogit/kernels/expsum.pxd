@@ -9,12 +9,13 @@ after the other. No memory of an array is known here.
 ``tag`` names the element type where no argument does: a null pointer.
 """
 
-from libc.math cimport fabs
+from libc.math cimport copysign, copysignf
 from libc.string cimport memcpy
 
 from fastlogit.kernels.arithmetic cimport float32, float64, real, residual64
 from fastlogit.kernels.doubles cimport add_by_size, add_exactly, add_ordered, renormalise
-from fastlogit.kernels.formulas cimport HEADROOM, TWO_MINUS_HEADROOM, exp_double, exp_range, exp_term
+from fastlogit.kernels.formulas cimport HEADROOM, TWO_MINUS_HEADROOM
+from fastlogit.kernels.terms cimport exp_double, exp_range, exp_term
 
 
 cdef enum:
@@ -142,25 +143,33 @@ cdef inline double most_above(real *tag, bint keeps_terms) noexcept nogil:
         return 12 if keeps_terms else 8
 
 
-cdef inline void exp_terms(
-    const real *elements, summation mode, real shift, real exponent, real lowest, real *terms
-) noexcept nogil:
-    """Four terms, written out: gcc unrolls a loop too late to vectorise the one around it."""
-    terms[0] = exp_term[real](elements[0], shifts(mode), shift, exponent, lowest, keeps(mode))
-    terms[1] = exp_term[real](elements[1], shifts(mode), shift, exponent, lowest, keeps(mode))
-    terms[2] = exp_term[real](elements[2], shifts(mode), shift, exponent, lowest, keeps(mode))
-    terms[3] = exp_term[real](elements[3], shifts(mode), shift, exponent, lowest, keeps(mode))
+cdef inline real kept_term(real term, real tail) noexcept nogil:
+    """A term as softmax keeps it: its sign is that of its tail, one more bit of the sum of both."""
+    if real is float32:
+        return copysignf(term, tail)
+    else:
+        return copysign(term, tail)
+
+
+cdef inline double add_in_order(double *high, double term, double tail) noexcept nogil:
+    """high += term, where that is the smaller; what is lost, with the tail of the term."""
+    cdef double total = high[0] + term, lost = (term - (total - high[0])) + tail
+    high[0] = total
+    return lost
 
 
 cdef inline void add_four(
-    summation mode, const real *elements, const real *terms, real *largest, double *high, double *low,
-    real *others,
+    summation mode, const real *elements, const real *terms, const real *tails, real *largest, double *high,
+    real *low, real *others,
 ) noexcept nogil:
     """Add four terms to a sum and find the largest of the elements, or leave that out and count the others.
 
-    float64 keeps the rounding errors; float32 adds in float64, where there are none to speak of.
+    ``low`` receives the tails of the terms and, in float64, the rounding errors; float32 adds in float64, where
+    there are none to speak of.
     """
-    cdef real first, second, term0 = terms[0], term1 = terms[1], term2 = terms[2], term3 = terms[3]
+    cdef real first, second
+    cdef real term0 = terms[0], term1 = terms[1], term2 = terms[2], term3 = terms[3]
+    cdef real tail0 = tails[0], tail1 = tails[1], tail2 = tails[2], tail3 = tails[3]
     if mode == WITHOUT_LARGEST:
         others[0] = others[0] + 1 if elements[0] != largest[0] else others[0]
         others[0] = others[0] + 1 if elements[1] != largest[0] else others[0]
@@ -170,6 +179,10 @@ cdef inline void add_four(
         term1 = term1 if elements[1] != largest[0] else 0
         term2 = term2 if elements[2] != largest[0] else 0
         term3 = term3 if elements[3] != largest[0] else 0
+        tail0 = tail0 if elements[0] != largest[0] else 0
+        tail1 = tail1 if elements[1] != largest[0] else 0
+        tail2 = tail2 if elements[2] != largest[0] else 0
+        tail3 = tail3 if elements[3] != largest[0] else 0
     else:
         first = elements[0] if elements[0] > elements[1] else elements[1]
         second = elements[2] if elements[2] > elements[3] else elements[3]
@@ -177,26 +190,29 @@ cdef inline void add_four(
         largest[0] = first if first > largest[0] else largest[0]
     if real is float32:
         high[0] += (<double> term0 + <double> term1) + (<double> term2 + <double> term3)
+        low[0] += (tail0 + tail1) + (tail2 + tail3)
     elif mode == WITHOUT_LARGEST:
         add_by_size(high, low, term0)
         add_by_size(high, low, term1)
         add_by_size(high, low, term2)
         add_by_size(high, low, term3)
+        low[0] += (tail0 + tail1) + (tail2 + tail3)
     else:
-        add_ordered(high, low, term0)
-        add_ordered(high, low, term1)
-        add_ordered(high, low, term2)
-        add_ordered(high, low, term3)
+        tail0 = add_in_order(high, term0, tail0)
+        tail1 = add_in_order(high, term1, tail1)
+        tail2 = add_in_order(high, term2, tail2)
+        tail3 = add_in_order(high, term3, tail3)
+        low[0] += (tail0 + tail1) + (tail2 + tail3)
 
 
-cdef inline void add_halves(real *tag, double *high, double *low, Py_ssize_t width) noexcept nogil:
+cdef inline void add_halves(double *high, real *low, Py_ssize_t width) noexcept nogil:
     """The upper half of 2 width sums to the lower one. The compiler has to see the width."""
     cdef Py_ssize_t i
     for i in range(width):
+        low[i] += low[i + width]
         if real is float32:
             high[i] += high[i + width]
         else:
-            low[i] += low[i + width]
             add_exactly(&high[i], &low[i], high[i + width])
 
 
@@ -249,13 +265,14 @@ cdef inline void take_off_largest(
     beside what the sums began with, since its rounding errors are not added exactly. NaN never settles.
     """
     cdef double enough[MOST_LANES]
-    cdef double term
+    cdef real term, tail
     cdef Py_ssize_t j
     for j in range(width):
         term = exp_term[real](
-            <real> sums.largest[j], False, 0, <real> scale.exponent[j], <real> scale.lowest[j], False
+            <real> sums.largest[j], False, 0, <real> scale.exponent[j], <real> scale.lowest[j], &tail
         )
         sums.ties[j] = 1
+        sums.low[j] -= tail
         if real is float32:
             sums.high[j] -= term
             enough[j] = sums.high[j] - TWO_MINUS_24_DOUBLE * term
@@ -282,13 +299,9 @@ cdef inline void relate(
     for j in range(width):
         exp_double(scaled.largest[j] - scale.shift[j], scale.exponent[j] - HEADROOM, &unit, &unit_tail)
         high, low = scaled.high[j], scaled.low[j]
-        if real is float32:
-            quotient[j] = high / unit
-            rest[j] = 0
-        else:
-            renormalise(&high, &low)
-            quotient[j] = high / unit
-            rest[j] = (residual64(quotient[j], unit, high) - quotient[j] * unit_tail + low) / unit
+        renormalise(&high, &low)
+        quotient[j] = high / unit
+        rest[j] = (residual64(quotient[j], unit, high) - quotient[j] * unit_tail + low) / unit
     memcpy(relative.largest, scaled.largest, width * sizeof(double))
     memcpy(relative.ties, scaled.ties, width * sizeof(double))
     memcpy(relative.high, quotient, width * sizeof(double))

@@ -5,30 +5,37 @@ makes a result of one element. Cython turns each of these chains of comparisons 
 ``-Werror=switch-enum`` refuses one that forgets a function.
 """
 
-from libc.math cimport INFINITY, fabs
+from libc.math cimport INFINITY, fabs, fabsf
 
 from fastlogit.kernels.arithmetic cimport (
     FUSED, float32, float64, muladd, real, residual, residual64,
 )
 from fastlogit.kernels.doubles cimport add_exactly, reciprocal, renormalise
 from fastlogit.kernels.expsum cimport MOST_LANES, relative_sums, scaled_sums, scaling, slice_sums
-from fastlogit.kernels.formulas cimport TWO_64, TWO_MINUS_HEADROOM, exp_double, exp_term, log_positive
+from fastlogit.kernels.formulas cimport TWO_64, TWO_MINUS_HEADROOM, log_positive
+from fastlogit.kernels.terms cimport exp_double, exp_term
 from fastlogit.kernels.slices cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, slice_function
 
 
 cdef extern from *:
     """
     #define TWO_120 0x1p120
+    /* A term with its tail is term (1 + c sign), the sign that of the tail, at most 1.061 half units away. With
+       (0.05 +- 0.53) half units positive tails are 0.481 off and negative ones 0.48, less than half: equal
+       elements, 2^k of them, have exactly 2^-k each. float32 without fused multiply-add has no room for that. */
+    #define HALF_UNIT 0x1p-53
+    #define HALF_UNIT_32 0x1p-24
     """
-    const double TWO_120
+    const double TWO_120, HALF_UNIT, HALF_UNIT_32
 
 
 # The coefficients of a result; which there are, its function says.
 cdef enum:
     # softmax
     LARGEST_TERM = 0  # infinite where the largest element is one of many
-    RECIPROCAL  # of the sum
+    RECIPROCAL  # of the sum, lifted
     RECIPROCAL_TAIL
+    RECIPROCAL_TIMES_TAIL  # of a term
     LARGEST_SHARE
 
     # log_softmax
@@ -38,7 +45,7 @@ cdef enum:
     # logsumexp
     RESULT = 0
 
-    MOST_COEFFICIENTS = 4
+    MOST_COEFFICIENTS = 5
 
 
 cdef struct coefficients:
@@ -74,20 +81,26 @@ cdef inline void prepare_softmax(
 ) noexcept nogil:
     cdef double high[MOST_LANES]
     cdef double low[MOST_LANES]
-    cdef double term, unit, unit_tail, share_of_unit, inverse, inverse_tail, apart
+    cdef double unit, unit_tail, share_of_unit, inverse, inverse_tail, alone, half_unit, lift
+    cdef double middle = 0.05, reach = 0.53
+    cdef real term, tail
     cdef Py_ssize_t j
+    half_unit = HALF_UNIT_32 if real is float32 else HALF_UNIT
+    lift = TWO_64 if real is float32 else TWO_120
+    if real is float32 and not FUSED:
+        middle, reach = 0, 0.48
     for j in range(width):
         exp_double(sums.largest[j] - scale.shift[j], scale.exponent[j], &unit, &unit_tail)
         term = exp_term[real](
             <real> sums.largest[j], True, <real> scale.shift[j], <real> scale.exponent[j],
-            <real> scale.lowest[j], True,
+            <real> scale.lowest[j], &tail,
         )
-        # A largest element that outweighs all others is in the sum with the rounding of its term, and its share
-        # is known better than by that. Below 3/4 of the sum another element could have the same term.
-        apart = 1.0 if unit > 0.75 * (sums.high[j] + sums.low[j]) else 0.0
-        high[j], low[j] = sums.high[j], sums.low[j] + apart * unit_tail
-        add_exactly(&high[j], &low[j], apart * -term)
-        add_exactly(&high[j], &low[j], apart * unit)
+        # A largest element that outweighs all others has a share that is known better than by its term. Below
+        # 3/4 of the sum another element could have the same term.
+        alone = 1.0 if unit > 0.75 * (sums.high[j] + sums.low[j]) else 0.0
+        high[j], low[j] = sums.high[j], sums.low[j] + alone * (unit_tail - tail)
+        add_exactly(&high[j], &low[j], alone * -term)
+        add_exactly(&high[j], &low[j], alone * unit)
         renormalise(&high[j], &low[j])
         # Without a finite largest element there are no shares.
         high[j] += sums.largest[j] - sums.largest[j]
@@ -98,9 +111,10 @@ cdef inline void prepare_softmax(
         )
         if real is float32:
             inverse_tail = (inverse - <real> inverse) + inverse_tail
-        result.of_lane[LARGEST_TERM][j] = term if apart == 1 else INFINITY
-        result.of_lane[RECIPROCAL][j] = inverse
-        result.of_lane[RECIPROCAL_TAIL][j] = inverse_tail
+        result.of_lane[LARGEST_TERM][j] = term if alone == 1 else INFINITY
+        result.of_lane[RECIPROCAL][j] = inverse * lift
+        result.of_lane[RECIPROCAL_TAIL][j] = (inverse_tail + middle * half_unit * inverse) * lift
+        result.of_lane[RECIPROCAL_TIMES_TAIL][j] = reach * half_unit * (inverse * lift)
         result.of_lane[LARGEST_SHARE][j] = share_of_unit
 
 
@@ -144,23 +158,27 @@ cdef inline void prepare(
 # ---- one element -----------------------------------------------------------------------------------
 
 
-cdef inline real share(
-    real term, real largest_term, real inverse, real inverse_tail, real largest_share
-) noexcept nogil:
-    """The part of the sum that a term is; that of the largest, often all of it, is known exactly.
+cdef inline real share(real kept, const real *coefficient, Py_ssize_t apart) noexcept nogil:
+    """The part of the sum that a kept term is; that of a largest one that outweighs all others is known better.
 
-    Without fused multiply-add the product is rounded before it becomes subnormal, not twice afterwards.
+    The product is rounded before it becomes subnormal, not twice afterwards: it is lifted, and brought down by a
+    power of two.
     """
-    cdef real value, lift
-    if FUSED:
-        value = muladd[real](term, inverse, term * inverse_tail)
+    cdef real term, value, inverse = coefficient[RECIPROCAL * apart], tail = coefficient[RECIPROCAL_TAIL * apart]
+    cdef real times_tail = coefficient[RECIPROCAL_TIMES_TAIL * apart], lift
+    if real is float32:
+        term = fabsf(kept)
+        lift = <real> TWO_64
     else:
-        lift = <real> (TWO_64 if real is float32 else TWO_120)
-        inverse = inverse * lift
+        term = fabs(kept)
+        lift = TWO_120
+    if FUSED:
+        value = muladd[real](term, inverse, muladd[real](kept, times_tail, term * tail))
+    else:
         value = term * inverse
-        value = value + (term * (inverse_tail * lift) - residual[real](term, inverse, value))
-        value = value * (1 / lift)
-    return largest_share if term >= largest_term else value
+        value = value + ((term * tail + kept * times_tail) - residual[real](term, inverse, value))
+    value = value * (1 / lift)
+    return coefficient[LARGEST_SHARE * apart] if term >= coefficient[LARGEST_TERM * apart] else value
 
 
 cdef inline real element(
@@ -168,10 +186,7 @@ cdef inline real element(
 ) noexcept nogil:
     """The result for one element or term; the coefficients of its slice stand ``apart`` from each other."""
     if function == SOFTMAX:
-        return share[real](
-            x, coefficient[LARGEST_TERM * apart], coefficient[RECIPROCAL * apart],
-            coefficient[RECIPROCAL_TAIL * apart], coefficient[LARGEST_SHARE * apart],
-        )
+        return share[real](x, coefficient, apart)
     elif function == LOG_SOFTMAX:
         return (x - coefficient[LARGEST * apart]) - coefficient[LOG_SUM * apart]
     elif function == LOGSUMEXP:

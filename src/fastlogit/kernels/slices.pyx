@@ -99,7 +99,7 @@ cdef void add_unsettled(
     if part.group.runs == ALONG:
         add_along[real](NULL, WITHOUT_LARGEST, part, space, &better, settled, &anew)
     else:
-        add_across[real](NULL, WITHOUT_LARGEST, part, space, &better, &anew, space.high, space.low)
+        add_across[real](NULL, WITHOUT_LARGEST, part, space, &better, &anew, space.high)
     for j in range(part.group.count):
         if not settled[j]:
             sums.largest[j], sums.ties[j] = anew.largest[j], anew.ties[j]
@@ -132,7 +132,7 @@ cdef void add_chunk(real *tag, const chunk *part, worker *space, relative_sums *
         if part.group.runs == ALONG:
             add_along[real](NULL, WITH_LARGEST, part, space, &scale, NULL, &scaled)
         else:
-            add_across[real](NULL, WITH_LARGEST, part, space, &scale, &scaled, space.high, space.low)
+            add_across[real](NULL, WITH_LARGEST, part, space, &scale, &scaled, space.high)
         take_off_largest[real](NULL, &part.group.plan.sums, &scale, width, &scaled, settled)
     else:
         for j in range(width):
@@ -160,9 +160,9 @@ cdef void keep_chunk(
     elif part.group.runs == ALONG:
         add_along[real](NULL, KEPT, part, space, scale, NULL, sums)
     elif scale.shifted:
-        add_across[real](NULL, KEPT_SHIFTED, part, space, scale, sums, space.high, space.low)
+        add_across[real](NULL, KEPT_SHIFTED, part, space, scale, sums, space.high)
     else:
-        add_across[real](NULL, KEPT, part, space, scale, sums, space.high, space.low)
+        add_across[real](NULL, KEPT, part, space, scale, sums, space.high)
 
 
 cdef inline void guess_scaling(
