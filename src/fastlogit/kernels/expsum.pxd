@@ -142,16 +142,6 @@ cdef inline double most_above(real *tag, bint keeps_terms) noexcept nogil:
         return 12 if keeps_terms else 8
 
 
-cdef inline void exp_terms(
-    const real *elements, summation mode, real shift, real exponent, real lowest, real *terms
-) noexcept nogil:
-    """Four terms, written out: gcc unrolls a loop too late to vectorise the one around it."""
-    terms[0] = exp_term[real](elements[0], shifts(mode), shift, exponent, lowest, keeps(mode))
-    terms[1] = exp_term[real](elements[1], shifts(mode), shift, exponent, lowest, keeps(mode))
-    terms[2] = exp_term[real](elements[2], shifts(mode), shift, exponent, lowest, keeps(mode))
-    terms[3] = exp_term[real](elements[3], shifts(mode), shift, exponent, lowest, keeps(mode))
-
-
 cdef inline void add_four(
     summation mode, const real *elements, const real *terms, real *largest, double *high, double *low,
     real *others,
