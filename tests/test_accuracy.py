@@ -6,6 +6,7 @@ FASTLOGIT_TEST_INPUTS sets the size of the random sample per function and dtype 
 
 import os
 import re
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -75,8 +76,10 @@ def test_reference_is_a_hundred_times_finer_than_the_bound(name, dtype):
 
 def promised_bounds():
     """(functions, sign, bound of float32, bound of float64) of each row of the documentation's table."""
-    table = (Path(__file__).parents[1] / "docs" / "accuracy.rst").read_text("utf-8")
-    table = table.partition("What is promised")[2].partition("How it is reached")[0]
+    docs = Path(__file__).parents[1] / "docs"
+    source = [(docs / "accuracy.rst").read_text("utf-8")]
+    runpy.run_path(str(docs / "conf.py"))["list_promises"](None, "accuracy", source)
+    table = source[0].partition("What is promised")[2].partition("How it is reached")[0]
     row = re.compile(r"^((?:`~fastlogit\.\w+`.*?))\s+([<≤]) (\S+) ulp\s+([<≤]) (\S+) ulp$", re.MULTILINE)
     for functions, sign, float32, sign_64, float64 in row.findall(table):
         assert sign == sign_64
@@ -96,6 +99,13 @@ def test_documentation_promises_these_bounds():
     assert found == {*PUBLIC, "softmax", "log_softmax", "logsumexp"}
     assert BOUND_ULP["clamped_logit", "float32"] == BOUND_ULP["logit", "float32"]
     assert BOUND_ULP["clamped_logit", "float64"] == BOUND_ULP["logit", "float64"]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_docstrings_of_elementwise_functions_promise_these_bounds(name):
+    promised = "below 1 unit in the last place for every input"
+    assert promised in " ".join(getattr(fastlogit, name).__doc__.split())
+    assert {BOUND_ULP[name, dtype] for dtype in DTYPES} == {1.0}
 
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
