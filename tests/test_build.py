@@ -107,7 +107,9 @@ def test_show_config(capsys):
     assert title == f"fastlogit {fastlogit.__version__}"
     shown = dict(line.strip().split(":", 1) for line in lines)
     shown = {name: value.strip() for name, value in shown.items()}
-    assert list(shown) == ["compiler", "instruction sets", "OpenMP", "threads", "NumPy", "Python"]
+    assert list(shown) == [
+        *("compiler", "instruction sets", "OpenMP", "threads", "idle threads", "NumPy", "Python")
+    ]
     assert shown["compiler"] == f"{_build_config.COMPILER}, Cython {_build_config.CYTHON}"
     assert shown["instruction sets"] == (
         f"{', '.join(_build_config.INSTRUCTION_SETS)} built, "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reference import BOUND_ULP, DTYPES, PUBLIC, longdouble_is_wider, longdouble_reason
+from reference import DTYPES, LARGEST_ULP, PUBLIC, logsumexp_error, longdouble_is_wider, longdouble_reason
 
 pytest.importorskip("gmpy2", reason="the harness judges with MPFR, through gmpy2")
 pytest.importorskip("tqdm", reason="the harness shows its progress with tqdm")
@@ -17,7 +17,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tools"))
 from ulp import campaign, mpfr, promises  # noqa: E402
 from ulp.findings import Errors  # noqa: E402
 from ulp.oracle import Oracle  # noqa: E402
-from ulp.tasks import count_unordered, measure  # noqa: E402
+from ulp.tasks import FUNCTIONS, count_unordered, measure  # noqa: E402
 
 EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES)
 EVERY_FUNCTION = pytest.mark.parametrize("name", PUBLIC)
@@ -95,15 +95,82 @@ def test_lists_of_worst_inputs_merge():
     assert total.threshold() == 0.5
 
 
+def measured(dtype, ulp=0.25, misrounded=0, libraries=("fastlogit v3",)):
+    """Results of all elementwise functions in which expit alone is as bad as is said."""
+    rows = {
+        name: {"inputs": 9, "failed": 0, "unordered": 0, "misrounded": 0, "worst": []} for name in FUNCTIONS
+    }
+    for name in ("expit", "log_expit"):
+        rows[name] = rows[name] | {"misrounded": misrounded, "worst": [{"input": "0x1p+0", "ulp": ulp}]}
+    return {
+        "settings": {"parts": [dtype], "libraries": list(libraries)},
+        "errors": {f"{dtype} {name}": dict.fromkeys(libraries, row) for name, row in rows.items()},
+        "comparisons": {dtype: {f"{name}: the bits of v4 and v3": BITS_AGREE for name in FUNCTIONS}},
+    }
+
+
+BITS_AGREE = {"inputs": 9, "differing": 0, "largest": None, "where": None}
+
+
 @EVERY_DTYPE
 def test_broken_promise_is_named(dtype):
-    key = f"{dtype} expit"
-    entry = {"input": "0x1p+0", "ulp": BOUND_ULP["expit", dtype]}
-    row = {"failed": 0, "unordered": 0, "worst": [entry]}
-    results = {"errors": {key: {"fastlogit v3": row, "SciPy": row}}, "comparisons": {}}
-    assert promises.broken(results) == [f"expit {dtype}, fastlogit v3: 1.0000 ulp at 0x1p+0"]
-    entry["ulp"] -= 1e-9
+    largest = LARGEST_ULP["expit", dtype]
+    results = measured(dtype, ulp=largest + 1e-3, libraries=("fastlogit v3", "SciPy"))
+    del results["errors"][f"{dtype} log_expit"]["fastlogit v3"]["worst"][:]
+    results["errors"][f"{dtype} expit"]["fastlogit v3"]["worst"].append(
+        {"input": "0x1p+0", "ulp": largest + 1e-3}
+    )
+    assert promises.broken(results) == [f"expit {dtype}, fastlogit v3: {largest + 1e-3:.4f} ulp at 0x1p+0"]
+    assert promises.broken(measured(dtype)) == []
+
+
+def test_logit_that_becomes_worse_breaks_a_promise():
+    """0.99 ulp is below the bound of the contract, and still not what logit has."""
+    results = measured("float64")
+    results["errors"]["float64 logit"]["fastlogit v3"]["worst"] = [{"input": "0x1p-1", "ulp": 0.99}]
+    assert promises.broken(results) == ["logit float64, fastlogit v3: 0.9900 ulp at 0x1p-1"]
+
+
+def test_correct_rounding_is_a_promise():
+    assert promises.broken(measured("float32", misrounded=3)) == [
+        "log_expit float32, fastlogit v3: 3 results are not correctly rounded"
+    ]
+    assert promises.broken(measured("float64", misrounded=3)) == []
+
+
+def test_nothing_measured_is_no_promise_kept():
+    results = measured("float32")
+    results["errors"] = {}
+    assert promises.broken(results) == [
+        f"{name} float32, fastlogit v3: not measured" for name in sorted(FUNCTIONS)
+    ]
+    results = measured("float32")
+    results["errors"]["float32 logit"]["fastlogit v3"]["inputs"] = 0
+    assert promises.broken(results) == ["logit float32, fastlogit v3: not measured"]
+    results = measured("float32", libraries=("SciPy",))
+    assert promises.broken(results) == ["no build of fastlogit was measured"]
+
+
+def test_missing_build_is_no_promise_kept():
+    results = measured("float64", libraries=("fastlogit v3", "fastlogit v4"))
     assert promises.broken(results) == []
+    del results["errors"]["float64 expit"]["fastlogit v4"]
+    del results["comparisons"]["float64"]["expit: the bits of v4 and v3"]
+    assert promises.broken(results) == [
+        "expit float64, fastlogit v4: not measured",
+        "expit float64: the bits of v4 and v3 were not compared",
+    ]
+
+
+@EVERY_DTYPE
+def test_logsumexp_just_below_a_power_of_two_is_measured_in_its_own_units(dtype):
+    """The exact result rounds to 2, whose unit is twice as large."""
+    real = np.dtype(dtype).type
+    below = np.nextafter(real(2), real(0))
+    unit = np.longdouble(2) - below
+    exact = np.array([2 - unit / 4])
+    error = logsumexp_error(np.array([below - real(unit)]), exact, np.array([np.longdouble(0)]))
+    assert error.tolist() == [1.75]
 
 
 @pytest.fixture

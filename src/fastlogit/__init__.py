@@ -1,6 +1,6 @@
 """logit, expit and their family over NumPy arrays: in place, threaded, accurate to the last bit."""
 
-from fastlogit import _elementwise, ufuncs
+from fastlogit import _runtime, _elementwise, ufuncs  # noqa: F401, I001 (_runtime, before any extension)
 from fastlogit._axis import log_softmax, logsumexp, softmax
 from fastlogit._build_config import VERSION as __version__
 from fastlogit._elementwise import *  # noqa: F403 (all that its __all__ has)

@@ -1,40 +1,32 @@
 """How many threads a call uses, and what this build of fastlogit is."""
 
 import os
+import re
 import sys
+import threading
 import warnings
 from contextlib import contextmanager
 from math import ceil
 
-from fastlogit import _build_config, _isa
+from fastlogit import _build_config, _isa, _runtime
 
-cdef extern from *:
-    """
-    #ifdef _OPENMP
-    #include <omp.h>
-    #else
-    static int omp_get_max_threads(void) { return 1; }
-    static int omp_get_num_procs(void) { return 1; }
-    static int omp_in_parallel(void) { return 0; }
-    #endif
-    #if defined(_OPENMP) && defined(__linux__)
-    #ifndef __USE_GNU
-    #define __USE_GNU
-    #endif
-    #include <dlfcn.h>
-    static const char *fastlogit_openmp_library(void)
-    {
-        Dl_info info;
-        return dladdr((void *)omp_get_max_threads, &info) ? info.dli_fname : "";
-    }
-    #else
-    static const char *fastlogit_openmp_library(void) { return ""; }
-    #endif
-    """
+cdef extern from "_openmp.h":
     int omp_get_max_threads() noexcept nogil
     int omp_get_num_procs() noexcept nogil
     bint omp_in_parallel() noexcept nogil
-    const char *fastlogit_openmp_library()
+    ctypedef struct openmp_thread:
+        int requested
+        int started
+        int limit
+        bint nested
+        bint serial
+    openmp_thread here  # of each thread its own
+    bint pools_die  # with a fork: libgomp's do
+    int requested_by_all  # atomic
+    const char *openmp_library()
+    int watch_forks(bint inherited)
+    void notice_fork() noexcept nogil
+    int threads_that_start(int wanted, size_t stack_bytes) noexcept nogil
 
 
 def cgroup_quota(root="/sys/fs/cgroup"):
@@ -57,38 +49,76 @@ def cgroup_quota(root="/sys/fs/cgroup"):
     return max(1, ceil(granted)) if granted > 0 else None
 
 
-cdef int requested = 0  # by set_num_threads; 0: not set
+def stack_bytes(environment):
+    """What libgomp asks for the stack of a thread, or 0 for the default of the system."""
+    text = environment.get("OMP_STACKSIZE") or environment.get("GOMP_STACKSIZE") or ""
+    found = re.fullmatch(r"\s*(\d+)\s*([bkmg]?)\s*", text, re.IGNORECASE)
+    return int(found[1]) << {"b": 0, "": 10, "k": 10, "m": 20, "g": 30}[found[2].lower()] if found else 0
+
+
+# Written once, here, and read by all threads ever after.
 cdef int initial = omp_get_max_threads()
 cdef int granted = cgroup_quota() or initial
 cdef bint named_by_user = bool(os.environ.get("OMP_NUM_THREADS"))
-cdef bint forked = False
+cdef size_t stack = min(stack_bytes(os.environ), <size_t> -1)
+
+if watch_forks(_runtime.INHERITED_LIBGOMP):
+    raise MemoryError("no memory for the handlers of fork()")
+
+
+cdef enum:
+    # Regions inside of a region start threads, which takes 28 us for two and not 1: so many times as many
+    # elements make it worth while.
+    STARTING_THREADS = 16
 
 
 cdef int num_threads_now() noexcept nogil:
     """Asked at every call, so that what threadpoolctl or OpenMP were told in between counts."""
     cdef int limit = omp_get_max_threads()
-    if forked or omp_in_parallel():
+    cdef int wanted = here.requested if here.requested else requested_by_all
+    if omp_in_parallel():
         return 1
-    if requested:
-        return min(requested, limit) if limit < initial else requested
-    if limit != initial or named_by_user:
-        return limit
-    return max(1, min(limit, granted, omp_get_num_procs()))
+    notice_fork()
+    if here.serial:
+        return 1
+    if wanted:
+        wanted = min(wanted, limit) if limit < initial else wanted
+    elif limit != initial or named_by_user:
+        wanted = limit
+    else:
+        wanted = max(1, min(limit, granted, omp_get_num_procs()))
+    return min(wanted, here.limit) if here.limit else wanted
 
 
 cdef int threads_for(Py_ssize_t elements, Py_ssize_t smallest_parallel) noexcept nogil:
     """Threads for a call over so many elements: one where entering a parallel region costs more."""
-    return 1 if elements < smallest_parallel else num_threads_now()
+    cdef int threads
+    if elements < smallest_parallel:
+        return 1
+    threads = num_threads_now()
+    if here.nested and elements // STARTING_THREADS < smallest_parallel:
+        return 1
+    return threads if threads <= max(1, here.started) else startable(threads)
 
 
-def _become_serial():
-    """A forked child has none of the threads that its copy of the OpenMP runtime believes in."""
-    global forked
-    forked = True
+cdef int startable(int threads) noexcept nogil:
+    """As many of the threads as the system grants: libgomp would end the process over a missing one.
 
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_become_serial)
+    Asked for each thread that calls, because each has a pool, and again when it wants more than before.
+    """
+    cdef int started = max(1, here.started)
+    started += threads_that_start(threads - started, stack)
+    here.started = started
+    if started < threads:
+        here.limit = started
+        with gil:
+            warnings.warn(
+                f"the system lets fastlogit start {started} of {threads} threads (a limit on processes or on "
+                "memory): calls of this thread use no more from now on",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+    return started
 
 
 def get_num_threads():
@@ -99,7 +129,7 @@ def get_num_threads():
     int
         What `set_num_threads` or `num_threads` asked for. Without that: what OpenMP would use
         (``OMP_NUM_THREADS``, threadpoolctl), and by default the CPUs that the affinity mask and the
-        control group of this process leave it. Always 1 in a forked child and in a build without OpenMP.
+        control group of this process leave it. Always 1 in a build without OpenMP.
 
     See Also
     --------
@@ -129,10 +159,11 @@ cdef int checked(n) except -1:
             stacklevel=2,
         )
         return 1
-    if count > 1 and forked:
+    notice_fork()
+    if count > 1 and here.serial:
         warnings.warn(
-            "fastlogit stays on one thread in a forked process, because the threads of OpenMP do not "
-            "survive fork(); start workers with the spawn or forkserver method",
+            "fastlogit stays on one thread here, because this process was forked inside of a parallel region "
+            "of OpenMP, whose threads do not survive fork(); start workers with the spawn or forkserver",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -140,7 +171,9 @@ cdef int checked(n) except -1:
 
 
 def set_num_threads(n):
-    """Set the number of threads for every following call in this process.
+    """Set the number of threads for every following call in this process, of whatever Python thread.
+
+    Inside a ``with num_threads(...)`` block, the block counts.
 
     Parameters
     ----------
@@ -166,16 +199,20 @@ def set_num_threads(n):
     >>> fastlogit.get_num_threads()
     2
     """
-    global requested
-    requested = checked(n)
+    global requested_by_all
+    requested_by_all = checked(n)
+
+
+# The numbers of the blocks that a Python thread is in, as long as it is in any.
+blocks = threading.local()
 
 
 @contextmanager
 def num_threads(n):
     """Use `n` threads inside a ``with`` block, then as many as before.
 
-    The setting belongs to the process, as in PyTorch and numexpr: it also reaches calls that other
-    Python threads make meanwhile.
+    The block belongs to the Python thread that enters it, and calls of other threads do not notice.
+    Coroutines of one thread share it: await nothing inside of the block.
 
     Parameters
     ----------
@@ -197,13 +234,18 @@ def num_threads(n):
     ...     fastlogit.expit(np.array([-2.0, 0.0, 2.0]))
     array([0.11920292, 0.5       , 0.88079708])
     """
-    global requested
-    cdef int before = requested
-    requested = checked(n)
+    count = checked(n)
+    entered = blocks.__dict__.setdefault("entered", [])
+    block = [count]
+    entered.append(block)
+    here.requested = count
     try:
         yield
     finally:
-        requested = before
+        # Not simply what it was before: blocks of generators can end in any order.
+        entered[:] = [other for other in entered if other is not block]
+        if blocks.__dict__.get("entered") is entered:
+            here.requested = entered[-1][0] if entered else 0
 
 
 def show_config():
@@ -217,12 +259,13 @@ def show_config():
     """
     import numpy
 
-    openmp = fastlogit_openmp_library().decode() or "yes" if _build_config.OPENMP else "none: serial"
+    openmp = openmp_library().decode() or "yes" if _build_config.OPENMP else "none: serial"
     print(f"fastlogit {_build_config.VERSION}")
     print(f"  compiler:         {_build_config.COMPILER}, Cython {_build_config.CYTHON}")
     print(f"  instruction sets: {', '.join(_build_config.INSTRUCTION_SETS)} built, "
           f"{', '.join(_isa.supported())} on this processor, {_isa.chosen} chosen")
     print(f"  OpenMP:           {openmp}")
-    print(f"  threads:          {get_num_threads()}{' (forked process)' if forked else ''}")
+    print(f"  threads:          {get_num_threads()}{' (forked in a parallel region)' if here.serial else ''}")
+    print(f"  idle threads:     {_runtime.waiting() if pools_die else 'as the runtime does by default'}")
     print(f"  NumPy:            {numpy.__version__} (built with {_build_config.NUMPY})")
     print(f"  Python:           {sys.version.split()[0]} on {sys.platform}")

@@ -122,7 +122,9 @@ class Library:
     instruction_set: str | None = None
 
     def version(self):
-        """The version that is installed; None if none is."""
+        """The version that is installed; None if none is. A build that runs has one without pip, too."""
+        if self.instruction_set is not None:
+            return import_module("fastlogit._build_config").VERSION
         try:
             return metadata.version(self.package)
         except metadata.PackageNotFoundError:

@@ -185,18 +185,20 @@ cdef inline void expit_bounds(real *lower, real *upper) noexcept nogil:
 cdef inline real expit(real x) noexcept nogil:
     """1 / (1 + exp(-x)) within `expit_bounds`.
 
-    Largest error: 0.966 ulp of all float32, at -0x1.217326p+2; 0.947 ulp seen in float64, at
-    -0x1.625f1d28a24e5p+9.
+    Largest error: 0.966 ulp of all float32, at -0x1.217326p+2; in float64, with fused multiply-add, less than
+    0.979 ulp (``tools/proofs``).
 
     With exp(-x) = power * (1 + p) the denominator is 1 + power + power * p. Its two roundings go into
     ``tail``: 1 - (whole - power) is what the first one lost, also where 1 < power, since power is a power of
-    two. One Newton step takes them and the rounding of the reciprocal off. What is left is the error of p
-    and the last rounding, which in float64 would exceed 1 ulp together if the rounding of r were not kept;
+    two; only below 2^-53 (float32: 2^-24) it is not, and the result 1. One Newton step takes them and the
+    rounding of the reciprocal off. What is left is the error of p and the last rounding, which in float64 would exceed 1 ulp together if the rounding of r were not kept;
     without fused multiply-add p is rounded more often, and its tail goes along.
-    All is computed times 2^-96 (float32: 2^-24), so that exp does not overflow, and a subnormal result is
-    rounded from a normal one.
+    All is computed times 2^-96 (float32: 2^-24), so that exp does not overflow. The step starts from the
+    result as it is rounded, which may be subnormal, so what it adds is rounded once. Without fused
+    multiply-add the product would be rounded first, and a subnormal result is rounded from a normal one:
+    choosing between the two made that loop half as long again.
     """
-    cdef real one, power, p, p_tail, whole, part, denominator, tail, v
+    cdef real one, power, p, p_tail, whole, part, denominator, tail, v, nearest
     if real is float32:
         one = TWO_MINUS_24
         exp_parts[float32](-x, -24, False, &power, &p, &p_tail)
@@ -210,6 +212,9 @@ cdef inline real expit(real x) noexcept nogil:
     if not FUSED:
         tail = tail + power * p_tail
     v = 1 / denominator
+    if FUSED:
+        nearest = v * one
+        return muladd[real](v, residual_with_tail[real](nearest, denominator, tail, one), nearest)
     return muladd[real](v, residual_with_tail[real](v, denominator, tail, 1), v) * one
 
 

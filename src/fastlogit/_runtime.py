@@ -1,0 +1,64 @@
+"""What has to be known, and set, before the first extension brings the OpenMP runtime into the process.
+
+The package imports this module before any other.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+FORKED_NOT_EXECUTED = 0x40  # PF_FORKNOEXEC in include/linux/sched.h
+
+# How often an idle thread of libgomp looks for work before it sleeps; its own default is 300000. Threads of
+# other libraries, and other processes, get the processor sooner; see docs/reliability.rst.
+SPINS = "3000"
+
+
+def is_forked() -> bool:
+    """Whether this process comes from a fork() without an exec() after it."""
+    try:
+        with open("/proc/self/stat") as file:
+            flags = file.read().rpartition(")")[2].split()[6]
+    except OSError:
+        return False
+    return bool(int(flags) & FORKED_NOT_EXECUTED)
+
+
+def is_libgomp_loaded() -> bool:
+    """Whether a library has brought the runtime that fastlogit will then share."""
+    try:
+        with open("/proc/self/maps") as file:
+            return any(line.rstrip().rpartition("/")[2].startswith("libgomp.so.1") for line in file)
+    except OSError:
+        return False
+
+
+@contextmanager
+def short_waiting() -> Iterator[bool]:
+    """Loaded inside of it, libgomp lets threads spin for a short time, unless the user said how to wait."""
+    if "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ or is_libgomp_loaded():
+        yield False
+        return
+    os.environ["GOMP_SPINCOUNT"] = SPINS
+    try:
+        yield True
+    finally:
+        del os.environ["GOMP_SPINCOUNT"]
+
+
+# There may be threads in the records of libgomp that the fork has not copied.
+INHERITED_LIBGOMP = sys.platform == "linux" and is_forked() and is_libgomp_loaded()
+
+with short_waiting() as SPINS_SHORTLY:
+    from fastlogit import _threads  # noqa: F401
+
+
+def waiting() -> str:
+    """What decides for how long idle threads of OpenMP look for work before they sleep."""
+    if SPINS_SHORTLY:
+        return f"GOMP_SPINCOUNT={SPINS}, set by fastlogit"
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        if name in os.environ:
+            return f"{name}={os.environ[name]}"
+    return "as another library has loaded libgomp"
