@@ -352,8 +352,7 @@ def softplus(x, /, out=None, *, where=True, casting="same_kind", order="K", dtyp
     -----
     {promises}
 
-    It is the negative of `log_expit`, whose error it has, as rounding knows no sign. There is no threshold from
-    which on the result is `x` itself.
+    Rounding knows no sign: the error is that of `log_expit`. No threshold makes large results `x` itself.
 
     Examples
     --------
