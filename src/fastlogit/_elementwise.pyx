@@ -19,7 +19,12 @@ from fastlogit.kernels.strided cimport add_axis, begin_walk, has_own_elements, m
 
 cnp.import_array()
 
-__all__ = ["expit", "log_expit", "logit", "softplus"]
+__all__ = [
+    "expit",
+    "log_expit",
+    "logit",
+    "softplus",
+]
 
 
 cdef const elementwise_kernels *kernels_of(str name) except NULL:
@@ -351,7 +356,6 @@ def softplus(x, /, out=None, *, where=True, casting="same_kind", order="K", dtyp
     Notes
     -----
     {promises}
-
     Rounding knows no sign: the error is that of `log_expit`. No threshold makes large results `x` itself.
 
     Examples
