@@ -100,25 +100,25 @@ cdef inline Py_ssize_t used_sums(Py_ssize_t n, Py_ssize_t count) noexcept nogil:
 
 
 cdef inline void begin_lanes(
-    real *tag, summation mode, Py_ssize_t n, Py_ssize_t used, exclusive_doubles high, exclusive_doubles low
+    real *tag, summation mode, double offset, Py_ssize_t used, exclusive_doubles high, exclusive_doubles low
 ) noexcept nogil:
     cdef Py_ssize_t i, width = lanes_of[real](NULL)
     for i in range(used * width):
-        high[i] = initial_sum[real](NULL, mode, n)
+        high[i] = initial_sum[real](NULL, mode, offset)
     if real is float64:
         for i in range(used * width):
             low[i] = 0
 
 
 cdef inline void end_lanes(
-    real *tag, summation mode, Py_ssize_t n, Py_ssize_t used, exclusive_doubles high, exclusive_doubles low,
+    real *tag, summation mode, double offset, Py_ssize_t used, exclusive_doubles high, exclusive_doubles low,
     scaled_sums *sums,
 ) noexcept nogil:
     """From the sums of each position of a quarter to those of the slices."""
     cdef Py_ssize_t i, j, width = lanes_of[real](NULL)
     if real is float64:
         for i in range(used * width):
-            high[i] -= initial_sum[real](NULL, mode, n)
+            high[i] -= initial_sum[real](NULL, mode, offset)
     if used > 8:
         add_halves[real](NULL, high, low, 8 * width)
     if used > 4:
@@ -160,7 +160,7 @@ cdef inline void add_across(
     cdef upcoming following = rows_that_follow[real](NULL, part)
     cdef Py_ssize_t n = group.plan.n, quarter = quarter_of(n), used = used_sums(n, part.stop - part.start)
     cdef Py_ssize_t start = part.start, count, i, j, k, width = lanes_of[real](NULL), positions = 0
-    begin_lanes[real](NULL, mode, n, used, high, low)
+    begin_lanes[real](NULL, mode, group.plan.sums.offset, used, high, low)
     # In memory of its own the compiler sees that no store into the panel can change them.
     for j in range(width):
         shift[j], exponent[j] = <real> scale.shift[j], <real> scale.exponent[j]
@@ -214,7 +214,7 @@ cdef inline void add_across(
             sums.ties[j] = positions - others[j]
         else:
             sums.largest[j] = largest[j]
-    end_lanes[real](NULL, mode, n, used, high, low, sums)
+    end_lanes[real](NULL, mode, group.plan.sums.offset, used, high, low, sums)
 
 
 # ---- results ---------------------------------------------------------------------------------------

@@ -122,11 +122,11 @@ cdef inline void collect(const real *block, Py_ssize_t count, Py_ssize_t quarter
 
 
 cdef inline void begin_lane(
-    summation mode, Py_ssize_t n, real largest_element, double *high, double *low, real *largest, real *others
+    summation mode, double offset, real largest_element, double *high, double *low, real *largest, real *others
 ) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(QUARTER):
-        high[i] = initial_sum[real](NULL, mode, n)
+        high[i] = initial_sum[real](NULL, mode, offset)
         low[i] = others[i] = 0
         largest[i] = largest_element if mode == WITHOUT_LARGEST else -INFINITY
 
@@ -160,7 +160,7 @@ cdef inline void end_lane(
     """From the sums of each position of a quarter to those of the slice, but for its ties."""
     cdef Py_ssize_t i
     for i in range(QUARTER):
-        high[i] -= initial_sum[real](NULL, mode, group.plan.n)
+        high[i] -= initial_sum[real](NULL, mode, group.plan.sums.offset)
     add_halves[real](NULL, high, low, 8)
     add_halves[real](NULL, high, low, 4)
     add_halves[real](NULL, high, low, 2)
@@ -211,7 +211,7 @@ cdef inline void add_along(
             x = lane_of[real](&group.x, j, part.start, NULL)
             out = kept_terms[real](NULL, group, space, j, part.start)
             next_x = what_follows[real](NULL, part) + j * group.x.lane_stride
-        begin_lane[real](mode, group.plan.n, <real> sums.largest[j], high, low, largest, others)
+        begin_lane[real](mode, group.plan.sums.offset, <real> sums.largest[j], high, low, largest, others)
         for i in range(whole):
             prefetch(next_x + i * BLOCK * sizeof(real), BLOCK * sizeof(real))
             add_block[real](x + i * BLOCK, mode, of_lane, largest, high, low, others, kept)

@@ -8,7 +8,7 @@ staged: copied to memory of the thread and back.
 from libc.stdint cimport uintptr_t
 
 from fastlogit.kernels.arithmetic cimport real
-from fastlogit.kernels.expsum cimport BLOCK, CHUNK, LANES_32, LANES_64, QUARTER, lanes_of
+from fastlogit.kernels.expsum cimport BLOCK, CHUNK, LANES_32, LANES_64, QUARTER, lanes_of, range_of_sums, sum_range
 from fastlogit.kernels.memory cimport LINE
 from fastlogit.kernels.panels cimport array_part, position_of
 from fastlogit.kernels.slice_functions cimport traits, traits_of
@@ -40,6 +40,7 @@ cdef struct plan:
     const slices *slices
     Py_ssize_t itemsize
     Py_ssize_t n  # positions of a slice
+    sum_range sums
     Py_ssize_t segment
     Py_ssize_t segments
     direction runs
@@ -152,6 +153,7 @@ cdef inline void make_plan(
     planned.slices = cut
     planned.itemsize = itemsize
     planned.n = size(&cut.reduced)
+    planned.sums = range_of_sums(planned.traits.keeps_terms, planned.n)
     planned.width = panel
     planned.lane_axis = axis_of_lanes(&cut.kept, panel)
     plan_segments(planned)

@@ -29,17 +29,44 @@ cdef enum:
 
 cdef extern from *:
     """
-    /* Sums in float64 begin with this: no term is larger, and none changes the exponent. 256 terms of a
-       chunk meet in one sum, each less than 2^138; in a slice of one block, 64 of less than 2^121. */
-    #define OFFSET 0x1.8p148
-    #define OFFSET_OF_BLOCK 0x1.8p129
+    /* What sums of terms in float64 begin with: no term is larger, and none changes the exponent, so that
+       a compensated addition takes four operations. 256 kept terms of a chunk meet in one sum, each less than
+       2^138 (`most_above`); in a slice of one block, 4 of less than 2^121. */
+    #define OFFSET_OF_KEPT 0x1.8p148
+    #define OFFSET_OF_KEPT_BLOCK 0x1.8p129
+    /* Where the largest is taken off again, what the others come to has to have its digits beside the offset, and
+       the offset is the smallest that holds 4 m terms of less than 2^133, m the blocks of a chunk; of one
+       block 4 terms of less than 2^121. */
+    #define OFFSET_OF_ONE_OF_MANY 0x1.8p136
+    #define OFFSET_OF_BLOCK 0x1.8p125
+    /* The roundings of the tail of a sum: (2^5.4 m^2 + 2^10) 2^-105 of the offset at most. Beside others that
+       weigh (2^-41 m^2 + 2^-36) of the offset that is 2^-59. */
+    #define TWO_MINUS_41 0x1p-41
+    #define TWO_MINUS_36 0x1p-36
     /* Below this part of the largest term a float32 sum has lost digits of the others. */
     #define TWO_MINUS_24_DOUBLE 0x1p-24
-    /* The others are added to the offset with errors of 2^-53 of it, 2^-105 of it in the tail. What they come
-       to has its digits from 2^-40 of the offset on. */
-    #define TWO_MINUS_40 0x1p-40
     """
-    const double OFFSET, OFFSET_OF_BLOCK, TWO_MINUS_24_DOUBLE, TWO_MINUS_40
+    const double OFFSET_OF_KEPT, OFFSET_OF_KEPT_BLOCK, OFFSET_OF_ONE_OF_MANY, OFFSET_OF_BLOCK
+    const double TWO_MINUS_41, TWO_MINUS_36, TWO_MINUS_24_DOUBLE
+
+
+cdef struct sum_range:
+    # Of the float64 sums over slices of one length.
+    double offset  # what they begin with
+    double least  # what terms without the largest have to weigh to keep their digits beside the offset
+
+
+cdef inline sum_range range_of_sums(bint keeps_terms, Py_ssize_t n) noexcept nogil:
+    cdef sum_range these
+    cdef double blocks = 1
+    if keeps_terms:
+        these.offset = OFFSET_OF_KEPT_BLOCK if n <= BLOCK else OFFSET_OF_KEPT
+    else:
+        while blocks * BLOCK < min(n, <Py_ssize_t> CHUNK):
+            blocks *= 2
+        these.offset = OFFSET_OF_BLOCK if n <= BLOCK else OFFSET_OF_ONE_OF_MANY * blocks
+    these.least = (TWO_MINUS_41 * (blocks * blocks) + TWO_MINUS_36) * these.offset
+    return these
 
 
 cdef enum summation:
@@ -96,22 +123,23 @@ cdef inline bint shifts(summation mode) noexcept nogil:
     return True if mode == WITHOUT_LARGEST else mode == KEPT_SHIFTED
 
 
-cdef inline double initial_sum(real *tag, summation mode, Py_ssize_t n) noexcept nogil:
-    """What the sums of slices of n positions begin with."""
+cdef inline double initial_sum(real *tag, summation mode, double offset) noexcept nogil:
     if real is float32:
         return 0
     else:
-        return 0 if mode == WITHOUT_LARGEST else OFFSET_OF_BLOCK if n <= BLOCK else OFFSET
+        return 0 if mode == WITHOUT_LARGEST else offset
 
 
-cdef inline double most_above(real *tag) noexcept nogil:
-    """How far the largest element may exceed the reference.
+cdef inline double most_above(real *tag, bint keeps_terms) noexcept nogil:
+    """How far the largest element may exceed the reference, whose term is near 2^120 (float32: 2^64).
 
-    Terms of the reference are near 2^120 (float32: 2^64, added in float64). exp(12) < 2^18 keeps 256 of them
-    below half of OFFSET, the 64 of a block below OFFSET_OF_BLOCK if no reference is passed over. In float32,
-    exp(20) < 2^29 keeps them in the range of the type.
+    exp(8) < 2^12 and exp(12) < 2^18 are what the offsets of float64 sums hold; in float32 exp(20) < 2^29 keeps the
+    terms in the range of the type, and their sum is float64.
     """
-    return 20 if real is float32 else 12
+    if real is float32:
+        return 20
+    else:
+        return 12 if keeps_terms else 8
 
 
 cdef inline void exp_terms(
@@ -205,7 +233,7 @@ cdef inline Py_ssize_t mend_scaling(
     cdef Py_ssize_t count = 0, j
     for j in range(width):
         reference[j] = scale.reference[j]
-        if scale.shift[j] != 0 or not largest[j] - reference[j] <= most_above[real](NULL):
+        if scale.shift[j] != 0 or not largest[j] - reference[j] <= most_above[real](NULL, True):
             reference[j] = largest[j]
             count += 1
     choose_scaling[real](NULL, reference, width, scale)
@@ -213,7 +241,7 @@ cdef inline Py_ssize_t mend_scaling(
 
 
 cdef inline void take_off_largest(
-    real *tag, Py_ssize_t n, const scaling *scale, Py_ssize_t width, scaled_sums *sums, bint *settled
+    real *tag, const sum_range *begun, const scaling *scale, Py_ssize_t width, scaled_sums *sums, bint *settled
 ) noexcept nogil:
     """Leave the largest element out of the sum of all; settled is where what remains has all its digits.
 
@@ -234,12 +262,12 @@ cdef inline void take_off_largest(
         else:
             add_exactly(&sums.high[j], &sums.low[j], -term)
             renormalise(&sums.high[j], &sums.low[j])
-            enough[j] = sums.high[j] - TWO_MINUS_40 * initial_sum[real](NULL, WITH_LARGEST, n)
+            enough[j] = sums.high[j] - begun.least
     for j in range(width):
         settled[j] = (
             enough[j] >= 0
             and scale.shift[j] == 0
-            and sums.largest[j] - scale.reference[j] <= most_above[real](NULL)
+            and sums.largest[j] - scale.reference[j] <= most_above[real](NULL, False)
         )
 
 

@@ -26,7 +26,7 @@ cdef extern from *:
 # The coefficients of a result; which there are, its function says.
 cdef enum:
     # softmax
-    LARGEST_TERM = 0
+    LARGEST_TERM = 0  # infinite where the largest element is one of many
     RECIPROCAL  # of the sum
     RECIPROCAL_TAIL
     LARGEST_SHARE
@@ -74,7 +74,7 @@ cdef inline void prepare_softmax(
 ) noexcept nogil:
     cdef double high[MOST_LANES]
     cdef double low[MOST_LANES]
-    cdef double term, unit, unit_tail, share_of_unit, inverse, inverse_tail
+    cdef double term, unit, unit_tail, share_of_unit, inverse, inverse_tail, apart
     cdef Py_ssize_t j
     for j in range(width):
         exp_double(sums.largest[j] - scale.shift[j], scale.exponent[j], &unit, &unit_tail)
@@ -82,10 +82,12 @@ cdef inline void prepare_softmax(
             <real> sums.largest[j], True, <real> scale.shift[j], <real> scale.exponent[j],
             <real> scale.lowest[j], True,
         )
-        # The largest, which may outweigh all others, is in the sum with the rounding of its term.
-        high[j], low[j] = sums.high[j], sums.low[j] + unit_tail
-        add_exactly(&high[j], &low[j], -term)
-        add_exactly(&high[j], &low[j], unit)
+        # A largest element that outweighs all others is in the sum with the rounding of its term, and its share
+        # is known better than by that. Below 3/4 of the sum another element could have the same term.
+        apart = 1.0 if unit > 0.75 * (sums.high[j] + sums.low[j]) else 0.0
+        high[j], low[j] = sums.high[j], sums.low[j] + apart * unit_tail
+        add_exactly(&high[j], &low[j], apart * -term)
+        add_exactly(&high[j], &low[j], apart * unit)
         renormalise(&high[j], &low[j])
         # Without a finite largest element there are no shares.
         high[j] += sums.largest[j] - sums.largest[j]
@@ -96,7 +98,7 @@ cdef inline void prepare_softmax(
         )
         if real is float32:
             inverse_tail = (inverse - <real> inverse) + inverse_tail
-        result.of_lane[LARGEST_TERM][j] = term
+        result.of_lane[LARGEST_TERM][j] = term if apart == 1 else INFINITY
         result.of_lane[RECIPROCAL][j] = inverse
         result.of_lane[RECIPROCAL_TAIL][j] = inverse_tail
         result.of_lane[LARGEST_SHARE][j] = share_of_unit

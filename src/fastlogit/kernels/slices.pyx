@@ -133,7 +133,7 @@ cdef void add_chunk(real *tag, const chunk *part, worker *space, relative_sums *
             add_along[real](NULL, WITH_LARGEST, part, space, &scale, NULL, &scaled)
         else:
             add_across[real](NULL, WITH_LARGEST, part, space, &scale, &scaled, space.high, space.low)
-        take_off_largest[real](NULL, part.group.plan.n, &scale, width, &scaled, settled)
+        take_off_largest[real](NULL, &part.group.plan.sums, &scale, width, &scaled, settled)
     else:
         for j in range(width):
             settled[j] = False
