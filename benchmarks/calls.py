@@ -14,7 +14,7 @@ import sys
 from timeit import Timer
 
 import numpy as np
-from cases import CASES
+from cases import CASES, SPELLINGS
 from contest import warn_if_busy
 from tqdm import tqdm
 
@@ -22,9 +22,7 @@ import fastlogit
 
 SIZES = [8, 100, 1000, 10_000]
 PYTORCH = {  # what it calls the functions, and how they take the result
-    "expit": "torch.sigmoid(x_tensor, out=out_tensor)",
-    "logit": "torch.logit(x_tensor, out=out_tensor)",
-    "log_expit": "torch._C._nn.log_sigmoid(x_tensor, out=out_tensor)",
+    **{name: f"{spellings.pytorch}(x_tensor, out=out_tensor)" for name, spellings in SPELLINGS.items()},
     "softmax": "torch.softmax(x_tensor, 0, out=out_tensor)",
     "log_softmax": "torch._log_softmax(x_tensor, 0, False, out=out_tensor)",
     "logsumexp": "torch.logsumexp(x_tensor, 0)",

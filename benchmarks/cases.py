@@ -14,9 +14,9 @@ import fastlogit
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
-from reference import EPS, FUNCTIONS, PROBABILITIES
+from reference import EPS, FUNCTIONS, PROBABILITIES, SPELLINGS, named
 
-__all__ = ["CASES", "ELEMENTWISE", "EPS", "OF_SLICES", "Case"]
+__all__ = ["CASES", "ELEMENTWISE", "EPS", "OF_SLICES", "SPELLINGS", "Case", "named"]
 
 
 class Case(NamedTuple):

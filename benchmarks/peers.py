@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from cases import ELEMENTWISE, EPS, OF_SLICES
+from cases import ELEMENTWISE, EPS, OF_SLICES, SPELLINGS, named
 
 import fastlogit
 
@@ -81,15 +81,8 @@ def load_scipy():
 def load_pytorch():
     torch = importlib.import_module("torch")
     calls = {
-        "expit": Calls(in_place=torch.Tensor.sigmoid_, new=torch.sigmoid),
-        "logit": Calls(in_place=torch.Tensor.logit_, new=torch.logit),
+        **{name: of_elements(named(spellings.pytorch)) for name, spellings in SPELLINGS.items()},
         "logit, eps": Calls(in_place=lambda x: x.logit_(EPS), new=lambda x: torch.logit(x, EPS)),
-        "log_expit": Calls(
-            in_place=lambda x: torch._C._nn.log_sigmoid(x, out=x), new=torch.nn.functional.logsigmoid
-        ),
-        "softplus": Calls(  # x itself beyond a threshold of 20
-            in_place=lambda x: torch._C._nn.softplus(x, out=x), new=torch.nn.functional.softplus
-        ),
         "softmax": Calls(
             preallocated=lambda x, axis, out: torch.softmax(x, axis, out=out), new=torch.softmax
         ),
@@ -106,13 +99,7 @@ def load_pytorch():
 
 def load_numpy():
     """The expressions that one would write, with `out` where it can be given."""
-
-    def odds_in_place(p):
-        return np.divide(p, 1 - p, out=p)
-
-    def clamped_logit(x):
-        p = np.clip(x, EPS, 1 - EPS)
-        return np.log(p / (1 - p))
+    logit = SPELLINGS["logit"]
 
     def softmax(x, axis, out=None):
         terms = np.subtract(x, x.max(axis, keepdims=True), out=out)
@@ -128,20 +115,14 @@ def load_numpy():
         return np.add(np.log(np.exp(x - largest).sum(axis)), np.squeeze(largest, axis), out=out)
 
     calls = {
-        "expit": Calls(
-            in_place=lambda x: np.reciprocal(np.add(np.exp(np.negative(x, out=x), out=x), 1, out=x), out=x),
-            new=lambda x: 1 / (1 + np.exp(-x)),
-        ),
-        "logit": Calls(in_place=lambda x: np.log(odds_in_place(x), out=x), new=lambda x: np.log(x / (1 - x))),
+        **{
+            name: Calls(in_place=spellings.numpy_in_place, new=spellings.numpy)
+            for name, spellings in SPELLINGS.items()
+        },
         "logit, eps": Calls(
-            in_place=lambda x: np.log(odds_in_place(np.clip(x, EPS, 1 - EPS, out=x)), out=x),
-            new=clamped_logit,
+            in_place=lambda x: logit.numpy_in_place(np.clip(x, EPS, 1 - EPS, out=x)),
+            new=lambda x: logit.numpy(np.clip(x, EPS, 1 - EPS)),
         ),
-        "log_expit": Calls(
-            in_place=lambda x: np.negative(np.logaddexp(0, np.negative(x, out=x), out=x), out=x),
-            new=lambda x: -np.logaddexp(0, -x),
-        ),
-        "softplus": Calls(in_place=lambda x: np.logaddexp(0, x, out=x), new=lambda x: np.logaddexp(0, x)),
         "softmax": Calls(lambda x, axis: softmax(x, axis, out=x), softmax, softmax),
         "log_softmax": Calls(lambda x, axis: log_softmax(x, axis, out=x), log_softmax, log_softmax),
         "logsumexp": Calls(preallocated=logsumexp, new=logsumexp),
@@ -179,10 +160,7 @@ def load_numexpr():
         return np.add(np.squeeze(largest, axis), np.squeeze(log_of_sum(x, axis, largest), axis), out=out)
 
     calls = {
-        "expit": elementwise("1 / (1 + exp(-x))"),
-        "logit": elementwise("log(x / (1 - x))"),
-        "log_expit": elementwise("where(x < 0, x, 0) - log1p(exp(-abs(x)))"),
-        "softplus": elementwise("where(x > 0, x, 0) + log1p(exp(-abs(x)))"),
+        **{name: elementwise(spellings.numexpr) for name, spellings in SPELLINGS.items()},
         "softmax": Calls(lambda x, axis: softmax(x, axis, out=x), softmax, softmax),
         "log_softmax": Calls(lambda x, axis: log_softmax(x, axis, out=x), log_softmax, log_softmax),
         "logsumexp": Calls(preallocated=logsumexp, new=logsumexp),
@@ -210,7 +188,7 @@ def load_numba_with_svml():
 
 def numba_library(numba, name):
     """Functions for ``target="parallel"``; float32 stays float32, but for the sums of slices."""
-    exp, log, log1p = math.exp, math.log, math.log1p
+    exp, log = math.exp, math.log
     dtypes = [np.dtype("float32"), np.dtype("float64")]
 
     def elementwise(formula):
@@ -267,10 +245,7 @@ def numba_library(numba, name):
         out[0] = largest + log(total)
 
     calls = {
-        "expit": elementwise(lambda zero, one: lambda x: one / (one + exp(-x))),
-        "logit": elementwise(lambda zero, one: lambda x: log(x / (one - x))),
-        "log_expit": elementwise(lambda zero, one: lambda x: min(x, zero) - log1p(exp(-abs(x)))),
-        "softplus": elementwise(lambda zero, one: lambda x: max(x, zero) + log1p(exp(-abs(x)))),
+        **{name: elementwise(spellings.numba) for name, spellings in SPELLINGS.items()},
         "softmax": of_slices(softmax, "(n)->(n)"),
         "log_softmax": of_slices(log_softmax, "(n)->(n)"),
         "logsumexp": of_slices(logsumexp, "(n)->()", in_place=False),
@@ -293,11 +268,8 @@ def load_jax():
         return Calls(new=lambda x, axis: compiled(x, axis).block_until_ready())
 
     calls = {
-        "expit": elementwise(jax.nn.sigmoid),
-        "logit": elementwise(jax.scipy.special.logit),
+        **{name: elementwise(named(spellings.jax)) for name, spellings in SPELLINGS.items()},
         "logit, eps": elementwise(lambda x: jax.scipy.special.logit(jax.numpy.clip(x, EPS, 1 - EPS))),
-        "log_expit": elementwise(jax.nn.log_sigmoid),
-        "softplus": elementwise(jax.nn.softplus),
         "softmax": of_slices(jax.nn.softmax),
         "log_softmax": of_slices(jax.nn.log_softmax),
         "logsumexp": of_slices(jax.nn.logsumexp),

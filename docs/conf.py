@@ -1,8 +1,14 @@
 """Sphinx configuration: ``spin docs``."""
 
+import sys
 from itertools import chain
+from pathlib import Path
 
 import fastlogit
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+
+from reference import BOUND_ULP, DTYPES, FUNCTIONS, PUBLIC
 
 project = "fastlogit"
 author = "the fastlogit developers"
@@ -44,5 +50,18 @@ def list_functions(app, document, source):
     source[0] = source[0].replace("{all}", "\n   ".join(chain.from_iterable(listed.values())))
 
 
+def list_promises(app, document, source):
+    """The rows of the elementwise functions in accuracy.rst: the bounds that the tests hold them to."""
+    if document != "accuracy":
+        return
+    rows = []
+    for name in PUBLIC:
+        eps = ", with and without ``eps``" if f"clamped_{name}" in FUNCTIONS else ""
+        bounds = (f"< {BOUND_ULP[name, dtype]:g} ulp" for dtype in DTYPES)
+        rows.append(f"{f'`~fastlogit.{name}`{eps}':48}  {'  '.join(bounds)}")
+    source[0] = source[0].replace("{_elementwise}", "\n".join(rows))
+
+
 def setup(app):
     app.connect("source-read", list_functions)
+    app.connect("source-read", list_promises)

@@ -7,10 +7,13 @@ against (test_accuracy.py). Run as a script, this file prints the table of ``lit
 `FUNCTIONS` is the list of the elementwise functions that all tests and tools read.
 """
 
+import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
+from operator import attrgetter
 
 import numpy as np
 from literals import LITERALS
@@ -184,8 +187,20 @@ LOG_ODDS = Domain("log odds", log_odds_sample, log_odds_cutoffs)
 
 
 @dataclass(frozen=True)
+class Spellings:
+    """How other libraries spell a function; SciPy has it by its own name, if it has it."""
+
+    pytorch: str  # takes out=
+    jax: str
+    numexpr: str  # an expression of x
+    numpy: Callable  # of an array
+    numpy_in_place: Callable
+    numba: Callable  # gives, for 0 and 1 of the type to compute in, a formula
+
+
+@dataclass(frozen=True)
 class Function:
-    """An elementwise function: one row of the test matrix, and of what tools/ulp measures."""
+    """An elementwise function: one row of the tests, of what tools/ulp measures, and of the benchmarks."""
 
     name: str
     call: Callable  # the public function of an array, and out=
@@ -194,11 +209,12 @@ class Function:
     value: Callable  # of mpmath or gmpy2 and a number of theirs
     exact: Callable  # of an array, and the type to compute in
     special: list  # x and the exact result; what does not depend on the dtype
+    spellings: Spellings | None
     range: tuple = (-np.inf, np.inf)
     eps: float | None = None
     bound: float = 1.0  # the contract: the largest error in ulp stays below this
-    # The largest error known in float32 and float64, rounded up: of all inputs, and of the worst that a search has
-    # seen. A larger one is news, though the promise is kept: a formula has become worse, or an input is.
+    # The largest error known in float32 and float64, rounded up: of all inputs, and of the worst that a search
+    # has seen. A larger one is news, though the promise is kept: a formula has become worse, or an input is.
     largest: tuple[float, float] = (1.0, 1.0)
     literals: list = ()  # x and the exact result, as text
 
@@ -234,6 +250,14 @@ FUNCTIONS = {
             ],
             largest=(0.5, 0.613),
             literals=LITERALS["logit"],
+            spellings=Spellings(
+                pytorch="torch.logit",
+                jax="jax.scipy.special.logit",
+                numexpr="log(x / (1 - x))",
+                numpy=lambda x: np.log(x / (1 - x)),
+                numpy_in_place=lambda x: np.log(np.divide(x, 1 - x, out=x), out=x),
+                numba=lambda zero, one: lambda p: math.log(p / (one - p)),
+            ),
         ),
         Function(
             "clamped_logit",
@@ -247,6 +271,7 @@ FUNCTIONS = {
             eps=EPS,
             largest=(0.5, 0.613),
             literals=LITERALS["logit"],
+            spellings=None,  # those of logit, each with its own way to clamp
         ),
         Function(
             "expit",
@@ -259,6 +284,16 @@ FUNCTIONS = {
             range=(0, 1),
             largest=(0.966, 0.947),
             literals=LITERALS["expit"],
+            spellings=Spellings(
+                pytorch="torch.sigmoid",
+                jax="jax.nn.sigmoid",
+                numexpr="1 / (1 + exp(-x))",
+                numpy=lambda x: 1 / (1 + np.exp(-x)),
+                numpy_in_place=lambda x: np.reciprocal(
+                    np.add(np.exp(np.negative(x, out=x), out=x), 1, out=x), out=x
+                ),
+                numba=lambda zero, one: lambda z: one / (one + math.exp(-z)),
+            ),
         ),
         Function(
             "log_expit",
@@ -271,6 +306,14 @@ FUNCTIONS = {
             range=(-inf, -0.0),
             largest=(0.5, 0.951),
             literals=LITERALS["log_expit"],
+            spellings=Spellings(
+                pytorch="torch._C._nn.log_sigmoid",  # logsigmoid, with out=
+                jax="jax.nn.log_sigmoid",
+                numexpr="where(x < 0, x, 0) - log1p(exp(-abs(x)))",
+                numpy=lambda x: -np.logaddexp(0, -x),
+                numpy_in_place=lambda x: np.negative(np.logaddexp(0, np.negative(x, out=x), out=x), out=x),
+                numba=lambda zero, one: lambda z: min(z, zero) - math.log1p(math.exp(-abs(z))),
+            ),
         ),
         Function(
             "softplus",
@@ -283,11 +326,20 @@ FUNCTIONS = {
             range=(0, inf),
             largest=(0.5, 0.951),
             literals=[(negated(x), negated(exact)) for x, exact in LITERALS["log_expit"]],
+            spellings=Spellings(
+                pytorch="torch._C._nn.softplus",  # with out=; x itself beyond a threshold of 20
+                jax="jax.nn.softplus",
+                numexpr="where(x > 0, x, 0) + log1p(exp(-abs(x)))",
+                numpy=lambda x: np.logaddexp(0, x),
+                numpy_in_place=lambda x: np.logaddexp(0, x, out=x),
+                numba=lambda zero, one: lambda z: max(z, zero) + math.log1p(math.exp(-abs(z))),
+            ),
         ),
     ]
 }
 PUBLIC = [name for name, function in FUNCTIONS.items() if function.eps is None]  # as users call them
 OF_LOG_ODDS = [name for name, function in FUNCTIONS.items() if function.domain is LOG_ODDS]
+SPELLINGS = {name: FUNCTIONS[name].spellings for name in PUBLIC}
 BOUND_ULP = {(name, dtype): function.bound for name, function in FUNCTIONS.items() for dtype in DTYPES}
 LARGEST_ULP = {
     (name, dtype): ulp
@@ -295,6 +347,12 @@ LARGEST_ULP = {
     for dtype, ulp in zip(DTYPES, function.largest, strict=True)
 }
 CORRECTLY_ROUNDED = {case for case, ulp in LARGEST_ULP.items() if ulp == 0.5}
+
+
+def named(path):
+    """What a dotted name stands for; the first part is a package that is imported."""
+    package, _, attributes = path.partition(".")
+    return attrgetter(attributes)(import_module(package))
 
 
 def mpmath_value(name, x):

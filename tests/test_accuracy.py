@@ -4,8 +4,10 @@ FASTLOGIT_TEST_INPUTS sets the size of the random sample per function and dtype 
 10,000,000 is what the documentation's figures are from. ``pytest -s`` prints the largest error found.
 """
 
+import importlib.util
 import os
 import re
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +20,15 @@ from reference import (
     EPS,
     FUNCTIONS,
     LARGEST_ULP,
+    PROBABILITIES,
     PUBLIC,
+    SPELLINGS,
     bits,
     clamp_bounds,
     longdouble_is_wider,
     longdouble_reason,
     mpmath_value,
+    named,
     ulp_error,
 )
 
@@ -77,8 +82,10 @@ def test_reference_is_a_hundred_times_finer_than_the_bound(name, dtype):
 
 def promised_bounds():
     """(functions, sign, bound of float32, bound of float64) of each row of the documentation's table."""
-    table = (Path(__file__).parents[1] / "docs" / "accuracy.rst").read_text("utf-8")
-    table = table.partition("What is promised")[2].partition("How it is reached")[0]
+    docs = Path(__file__).parents[1] / "docs"
+    source = [(docs / "accuracy.rst").read_text("utf-8")]
+    runpy.run_path(str(docs / "conf.py"))["list_promises"](None, "accuracy", source)
+    table = source[0].partition("What is promised")[2].partition("How it is reached")[0]
     row = re.compile(r"^((?:`~fastlogit\.\w+`.*?))\s+([<≤]) (\S+) ulp\s+([<≤]) (\S+) ulp$", re.MULTILINE)
     for functions, sign, float32, sign_64, float64 in row.findall(table):
         assert sign == sign_64
@@ -98,6 +105,33 @@ def test_documentation_promises_these_bounds():
     assert found == {*PUBLIC, "softmax", "log_softmax", "logsumexp"}
     assert BOUND_ULP["clamped_logit", "float32"] == BOUND_ULP["logit", "float32"]
     assert BOUND_ULP["clamped_logit", "float64"] == BOUND_ULP["logit", "float64"]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_docstrings_of_elementwise_functions_promise_these_bounds(name):
+    promised = "below 1 unit in the last place for every input"
+    assert promised in " ".join(getattr(fastlogit, name).__doc__.split())
+    assert {BOUND_ULP[name, dtype] for dtype in DTYPES} == {1.0}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_spellings_are_of_the_same_function(name):
+    """What the benchmarks and tools/ulp compare with; of peers that are not installed, nothing."""
+    x = np.linspace(0.05, 0.95, 50) if FUNCTIONS[name].domain is PROBABILITIES else np.linspace(-9, 9, 50)
+    spellings, z = SPELLINGS[name], x.copy()
+    formula = spellings.numba(0.0, 1.0)
+    results = [spellings.numpy(x), spellings.numpy_in_place(z), z, [formula(element) for element in x]]
+    if importlib.util.find_spec("torch"):
+        torch = importlib.import_module("torch")
+        result = torch.empty(50, dtype=torch.float64)
+        results += [named(spellings.pytorch)(torch.from_numpy(x), out=result), result]
+    if importlib.util.find_spec("jax"):
+        importlib.import_module("jax").config.update("jax_enable_x64", True)
+        results.append(named(spellings.jax)(x))
+    if importlib.util.find_spec("numexpr"):
+        results.append(importlib.import_module("numexpr").evaluate(spellings.numexpr, {"x": x}))
+    for result in results:
+        np.testing.assert_allclose(np.asarray(result), FUNCTIONS[name].exact(x), rtol=1e-11, atol=1e-13)
 
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])

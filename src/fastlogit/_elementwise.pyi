@@ -3,6 +3,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+__all__ = [
+    "expit",
+    "log_expit",
+    "logit",
+    "softplus",
+]
+
 _Casting = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
 _Order = Literal["K", "A", "C", "F"]
 _Out = NDArray[Any] | tuple[NDArray[Any]] | None

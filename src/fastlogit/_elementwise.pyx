@@ -1,4 +1,4 @@
-"""logit, expit and log_expit: signatures, documentation, argument rules.
+"""The elementwise functions: signatures, documentation, argument rules.
 
 An exact ndarray of native float32 or float64, with no option set, goes straight to the kernels. All else
 goes through the ufuncs, where NumPy knows what to do.
@@ -18,6 +18,13 @@ from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kerne
 from fastlogit.kernels.strided cimport add_axis, begin_walk, has_own_elements, merge_axes, pad_axes, walk
 
 cnp.import_array()
+
+__all__ = [
+    "expit",
+    "log_expit",
+    "logit",
+    "softplus",
+]
 
 
 cdef const elementwise_kernels *kernels_of(str name) except NULL:
@@ -216,6 +223,9 @@ def logit(
     return call("logit", CLAMPED_LOGIT, None, bound, x, out, where, casting, order, dtype, subok)
 
 
+_SIGNATURE_OF_LOG_ODDS = (
+    "(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True)"
+)
 _ARGUMENTS_OF_LOG_ODDS = """Parameters
     ----------
     x : array_like
@@ -240,13 +250,16 @@ _ARGUMENTS_OF_LOG_ODDS = """Parameters
         If `x` is not real, or `out` is not an array.
     ValueError
         If `out` is read-only or has the wrong shape."""
+_PROMISES = """The error is below 1 unit in the last place for every input, subnormal results included, and
+    the bits depend on neither position, stride nor thread count. No floating-point warning is raised."""
 
 
 def _of_log_odds(values):
     """Writes into the docstring of a function of log odds what all of them share."""
     def documented(function):
         arguments = _ARGUMENTS_OF_LOG_ODDS.replace("{values}", values)
-        function.__doc__ = function.__doc__.replace("{arguments}", arguments)
+        text = function.__doc__.replace("{arguments}", arguments).replace("{promises}", _PROMISES)
+        function.__doc__ = f"\n    {function.__name__}{_SIGNATURE_OF_LOG_ODDS}\n{text}"
         return function
     return documented
 
@@ -254,8 +267,6 @@ def _of_log_odds(values):
 @_of_log_odds("Probabilities in [0, 1]")
 def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=None, subok=True):
     """
-    expit(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True)
-
     Logistic sigmoid, ``1 / (1 + exp(-x))``, element by element: the probability that belongs to log odds.
 
     The inverse of `logit`.
@@ -269,9 +280,8 @@ def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=N
 
     Notes
     -----
-    The error is below 1 unit in the last place for every input, subnormal results included:
-    ``expit(-720.0)`` is 2e-313, where the usual formula gives 0. The bits depend on neither position,
-    stride nor thread count. No floating-point warning is raised.
+    {promises} ``expit(-720.0)`` is
+    2e-313, where the usual formula gives 0.
 
     The result is the reciprocal of ``1 + exp(-x)``. What rounding the denominator and the reciprocal lost is
     computed, and one Newton step takes it off. All is scaled by a power of two, so that ``exp(-x)``
@@ -296,8 +306,6 @@ def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=N
 @_of_log_odds("Values at most 0")
 def log_expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=None, subok=True):
     """
-    log_expit(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True)
-
     Logarithm of the logistic sigmoid, ``log(expit(x)) = -log(1 + exp(-x))``, element by element.
 
     The log-likelihood of a success at log odds `x`; that of a failure is ``log_expit(-x)``.
@@ -310,8 +318,7 @@ def log_expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dty
 
     Notes
     -----
-    The error is below 1 unit in the last place for every input, subnormal results included, and the
-    bits depend on neither position, stride nor thread count. No floating-point warning is raised.
+    {promises}
 
     With ``E = exp(-abs(x))`` the result is ``min(x, 0) - log1p(E)``, and ``log1p(E)`` is
     ``h log(2) + 2 atanh((1 + E - 2**h) / (1 + E + 2**h))`` with h 0 or 1.
@@ -337,21 +344,19 @@ def log_expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dty
 @_of_log_odds("Values at least 0")
 def softplus(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=None, subok=True):
     """
-    softplus(x, /, out=None, *, where=True, casting='same_kind', order='K', dtype=None, subok=True)
-
     Smooth maximum of `x` and 0, ``log(1 + exp(x)) = -log_expit(-x)``, element by element.
 
     {arguments}
 
     See Also
     --------
-    log_expit : ``softplus(x)`` is ``-log_expit(-x)``, bit for bit.
+    log_expit : the same but for signs.
     expit : the derivative.
 
     Notes
     -----
-    The error is that of `log_expit`: below 1 unit in the last place for every input. There is no threshold
-    from which on the result is `x` itself.
+    {promises}
+    Rounding knows no sign: the error is that of `log_expit`. No threshold makes large results `x` itself.
 
     Examples
     --------

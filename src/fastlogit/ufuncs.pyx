@@ -1,9 +1,9 @@
 # cython: cdivision=True
 """The functions as NumPy ufuncs, for everything that speaks NumPy's ufunc protocol.
 
-``logit``, ``expit`` and ``log_expit`` are unary `numpy.ufunc` objects with loops for float32, float64 and
-long double. ``clamped_logit(eps)`` makes a fourth kind. Bool and integer input is computed in float64,
-float16 in float32. Long runs use all threads.
+The elementwise functions, by their public names, are unary `numpy.ufunc` objects with loops for float32,
+float64 and long double. ``clamped_logit(eps)`` makes one more, for logit with eps. Bool and integer input is
+computed in float64, float16 in float32. Long runs use all threads.
 
 Examples
 --------
@@ -34,7 +34,8 @@ from fastlogit.kernels.arithmetic cimport bits64, longdouble
 from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kernels
 from fastlogit.kernels.formulas cimport clamp_bounds
 from fastlogit.kernels.longdouble cimport (
-    clamped_logit_longdouble, expit_longdouble, log_expit_longdouble, logit_longdouble, softplus_longdouble,
+    clamped_logit_longdouble, expit_longdouble, log_expit_longdouble, logit_longdouble,
+    softplus_longdouble,
 )
 from fastlogit.kernels.strided cimport add_axis, begin_walk, merge_axes, pad_axes, walk
 
@@ -234,6 +235,10 @@ cdef object make_ufunc(str function, longdouble_formula formula, str name, str d
     return made
 
 
+cdef object make_unary(str name, longdouble_formula formula, str expression):
+    return make_ufunc(name, formula, name, f"{expression}, element by element; see fastlogit.{name}.")
+
+
 @lru_cache(maxsize=None)
 def clamped_logit(double eps):
     """The unary ufunc ``logit`` of its argument brought into [eps, 1 - eps].
@@ -288,17 +293,7 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-logit = make_ufunc(
-    "logit", logit_longdouble, "logit", "log(x / (1 - x)), element by element; see fastlogit.logit."
-)
-expit = make_ufunc(
-    "expit", expit_longdouble, "expit", "1 / (1 + exp(-x)), element by element; see fastlogit.expit."
-)
-log_expit = make_ufunc(
-    "log_expit", log_expit_longdouble, "log_expit",
-    "log(1 / (1 + exp(-x))), element by element; see fastlogit.log_expit.",
-)
-softplus = make_ufunc(
-    "softplus", softplus_longdouble, "softplus",
-    "log(1 + exp(x)), element by element; see fastlogit.softplus.",
-)
+logit = make_unary("logit", logit_longdouble, "log(x / (1 - x))")
+expit = make_unary("expit", expit_longdouble, "1 / (1 + exp(-x))")
+log_expit = make_unary("log_expit", log_expit_longdouble, "log(1 / (1 + exp(-x)))")
+softplus = make_unary("softplus", softplus_longdouble, "log(1 + exp(x))")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib import import_module, metadata
 
 import numpy as np
-from reference import PUBLIC, clamp_bounds
+from reference import PUBLIC, SPELLINGS, clamp_bounds, named
 
 MEMORY = 2**23  # bytes for the inputs, and for all results of one library
 ONE_THREAD = {
@@ -72,10 +72,7 @@ def torch_functions():
         return into(lambda x: function(torch.from_numpy(x), **options).numpy())
 
     return {
-        "logit": on_arrays(torch.logit),
-        "expit": on_arrays(torch.sigmoid),
-        "log_expit": on_arrays(torch.nn.functional.logsigmoid),
-        "softplus": on_arrays(torch.nn.functional.softplus),  # x itself beyond a threshold of 20
+        **{name: on_arrays(named(spellings.pytorch)) for name, spellings in SPELLINGS.items()},
         **{name: on_arrays(getattr(torch, name), dim=1) for name in ROW_FUNCTIONS},
     }
 
@@ -98,10 +95,7 @@ def jax_functions():
         return into(call)
 
     return {
-        "logit": of_elements(jax.scipy.special.logit),
-        "expit": of_elements(jax.nn.sigmoid),
-        "log_expit": of_elements(jax.nn.log_sigmoid),
-        "softplus": of_elements(jax.nn.softplus),
+        **{name: of_elements(named(spellings.jax)) for name, spellings in SPELLINGS.items()},
         "softmax": of_rows(jax.nn.softmax),
         "log_softmax": of_rows(jax.nn.log_softmax),
         "logsumexp": of_rows(jax.scipy.special.logsumexp),
@@ -115,12 +109,7 @@ def numexpr_functions():
     def evaluated(expression):
         return lambda x, out: numexpr.evaluate(expression, {"x": x}, out=out)
 
-    return {
-        "logit": evaluated("log(x / (1 - x))"),
-        "expit": evaluated("1 / (1 + exp(-x))"),
-        "log_expit": evaluated("-log1p(exp(-x))"),
-        "softplus": evaluated("log1p(exp(x))"),
-    }
+    return {name: evaluated(spellings.numexpr) for name, spellings in SPELLINGS.items()}
 
 
 @dataclass(frozen=True)

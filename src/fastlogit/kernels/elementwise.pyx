@@ -50,8 +50,9 @@ cdef enum:
     LINES_AHEAD = 32
 
 
-# Of one element, which is brought between the bounds if the formula needs that.
-ctypedef real (*formula)(real x, real lower, real upper) noexcept nogil
+# Of one element, which is brought between the bounds if the formula needs that. ``usual``, a constant where
+# this is inlined, says that no element of the block needs what only few do.
+ctypedef real (*formula)(real x, bint usual, real lower, real upper) noexcept nogil
 # Of a few hundred elements side by side.
 ctypedef void (*block_of_function)(
     const real *x, real *out, Py_ssize_t n, real lower, real upper
@@ -90,7 +91,7 @@ cdef bint all_between(const real[::1] x, real first, real last, bint by_magnitud
 
 
 cdef inline void evaluate(
-    formula of_element, const real[::1] x, real[::1] out, real lower, real upper
+    formula of_element, bint usual, const real[::1] x, real[::1] out, real lower, real upper
 ) noexcept nogil:
     """Two and two vectors at once, so that one is computed while the other waits for its operands.
 
@@ -104,97 +105,72 @@ cdef inline void evaluate(
     for k in range(many):
         i = k * 2 * pair
         for j in range(pair):
-            results[j] = of_element(x[i + j], lower, upper)
-            results[pair + j] = of_element(x[i + pair + j], lower, upper)
+            results[j] = of_element(x[i + j], usual, lower, upper)
+            results[pair + j] = of_element(x[i + pair + j], usual, lower, upper)
         memcpy(&out[i], results, 2 * pair * sizeof(real))
     for i in range(many * 2 * pair, x.shape[0]):
-        out[i] = of_element(x[i], lower, upper)
+        out[i] = of_element(x[i], usual, lower, upper)
 
 
 cdef inline void evaluate_block(
-    formula of_usual, formula of_any, bint all_usual, const real[::1] x, real[::1] out, real lower, real upper
+    formula of_element, bint usual, const real *x, real *out, Py_ssize_t n, real lower, real upper
 ) noexcept nogil:
     """What only few elements need is tested for a block of them; the others do not pay for it."""
-    if all_usual:
-        evaluate[real](of_usual, x, out, lower, upper)
+    if usual:
+        evaluate[real](of_element, True, contiguous[real](x, n), contiguous[real](out, n), lower, upper)
     else:
-        evaluate[real](of_any, x, out, lower, upper)
+        evaluate[real](of_element, False, contiguous[real](x, n), contiguous[real](out, n), lower, upper)
 
 
-cdef inline real expit_of_any(real x, real lower, real upper) noexcept nogil:
+cdef inline real expit_of(real x, bint usual, real lower, real upper) noexcept nogil:
     return expit[real](clamp[real](x, lower, upper))
 
 
 cdef void expit_of_block(const real *x, real *out, Py_ssize_t n, real lower, real upper) noexcept nogil:
-    evaluate[real](expit_of_any[real], contiguous[real](x, n), contiguous[real](out, n), lower, upper)
+    evaluate_block[real](expit_of[real], False, x, out, n, lower, upper)
 
 
-cdef inline real log_expit_of_any(real x, real lower, real upper) noexcept nogil:
+cdef inline bint has_normal_exp(const real *x, Py_ssize_t n, real upper) noexcept nogil:
+    """float32 computes in float64, whose exp is normal anyway, and has one formula for all."""
+    return real is float64 and all_between[real](contiguous[real](x, n), 0, upper, True)
+
+
+cdef inline real log_expit_of(real x, bint usual, real lower, real upper) noexcept nogil:
     if real is float32:
         return log_expit_within[real](x, clamp[real](x, lower, upper))
     else:
-        return log_expit(x, lower, upper)
-
-
-cdef inline real log_expit_of_usual(real x, real lower, real upper) noexcept nogil:
-    return log_expit_within[real](x, x)
+        return log_expit_within[real](x, x) if usual else log_expit(x, lower, upper)
 
 
 cdef void log_expit_of_block(const real *x, real *out, Py_ssize_t n, real lower, real upper) noexcept nogil:
-    evaluate_block[real](
-        log_expit_of_usual[real], log_expit_of_any[real],
-        real is float64 and all_between[real](contiguous[real](x, n), 0, upper, True),
-        contiguous[real](x, n), contiguous[real](out, n), lower, upper,
-    )
+    evaluate_block[real](log_expit_of[real], has_normal_exp[real](x, n, upper), x, out, n, lower, upper)
 
 
-cdef inline real softplus_of_any(real x, real lower, real upper) noexcept nogil:
-    return -log_expit_of_any[real](-x, lower, upper)
-
-
-cdef inline real softplus_of_usual(real x, real lower, real upper) noexcept nogil:
-    return -log_expit_of_usual[real](-x, lower, upper)
+cdef inline real softplus_of(real x, bint usual, real lower, real upper) noexcept nogil:
+    return -log_expit_of[real](-x, usual, lower, upper)
 
 
 cdef void softplus_of_block(const real *x, real *out, Py_ssize_t n, real lower, real upper) noexcept nogil:
-    evaluate_block[real](
-        softplus_of_usual[real], softplus_of_any[real],
-        real is float64 and all_between[real](contiguous[real](x, n), 0, upper, True),
-        contiguous[real](x, n), contiguous[real](out, n), lower, upper,
-    )
+    evaluate_block[real](softplus_of[real], has_normal_exp[real](x, n, upper), x, out, n, lower, upper)
 
 
-cdef inline real logit_of_any(real x, real lower, real upper) noexcept nogil:
-    return logit[real](x)
-
-
-cdef inline real logit_of_usual(real x, real lower, real upper) noexcept nogil:
-    return logit_within[real](x)
+cdef inline real logit_of(real x, bint usual, real lower, real upper) noexcept nogil:
+    return logit_within[real](x) if usual else logit[real](x)
 
 
 cdef void logit_of_block(const real *x, real *out, Py_ssize_t n, real lower, real upper) noexcept nogil:
-    evaluate_block[real](
-        logit_of_usual[real], logit_of_any[real],
-        all_between[real](contiguous[real](x, n), lower, upper, False),
-        contiguous[real](x, n), contiguous[real](out, n), lower, upper,
-    )
+    cdef bint usual = all_between[real](contiguous[real](x, n), lower, upper, False)
+    evaluate_block[real](logit_of[real], usual, x, out, n, lower, upper)
 
 
-cdef inline real clamped_logit_of_any(real x, real lower, real upper) noexcept nogil:
-    return logit[real](clamp[real](x, lower, upper))
-
-
-cdef inline real clamped_logit_of_usual(real x, real lower, real upper) noexcept nogil:
-    return logit_within[real](clamp[real](x, lower, upper))
+cdef inline real clamped_logit_of(real x, bint usual, real lower, real upper) noexcept nogil:
+    return logit_of[real](clamp[real](x, lower, upper), usual, lower, upper)
 
 
 cdef void clamped_logit_of_block(
     const real *x, real *out, Py_ssize_t n, real lower, real upper
 ) noexcept nogil:
-    evaluate_block[real](
-        clamped_logit_of_usual[real], clamped_logit_of_any[real], lower >= DBL_MIN,
-        contiguous[real](x, n), contiguous[real](out, n), lower, upper,
-    )
+    evaluate_block[real](clamped_logit_of[real], lower >= DBL_MIN, x, out, n, lower, upper)
 
 
 cdef inline void compute(const job *task, const real *x, real *out, Py_ssize_t n) noexcept nogil:

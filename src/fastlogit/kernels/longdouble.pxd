@@ -5,6 +5,8 @@ All have one signature; only a formula that clamps looks at the bounds.
 
 from libc.math cimport INFINITY, NAN
 
+from fastlogit.kernels.arithmetic cimport longdouble
+
 cdef extern from "<math.h>" nogil:
     long double expl(long double) noexcept
     long double fabsl(long double) noexcept
@@ -12,28 +14,20 @@ cdef extern from "<math.h>" nogil:
     long double log1pl(long double) noexcept
 
 
-cdef inline long double expit_longdouble(
-    long double x, long double lower, long double upper
-) noexcept nogil:
+cdef inline longdouble expit_longdouble(longdouble x, longdouble lower, longdouble upper) noexcept nogil:
     cdef long double small = expl(-fabsl(x))
     return small / (1 + small) if x < 0 else 1 / (1 + small)
 
 
-cdef inline long double log_expit_longdouble(
-    long double x, long double lower, long double upper
-) noexcept nogil:
+cdef inline longdouble log_expit_longdouble(longdouble x, longdouble lower, longdouble upper) noexcept nogil:
     return (x if x < 0 else <long double> -0.0) - log1pl(expl(-fabsl(x)))
 
 
-cdef inline long double softplus_longdouble(
-    long double x, long double lower, long double upper
-) noexcept nogil:
+cdef inline longdouble softplus_longdouble(longdouble x, longdouble lower, longdouble upper) noexcept nogil:
     return -log_expit_longdouble(-x, lower, upper)
 
 
-cdef inline long double logit_longdouble(
-    long double x, long double lower, long double upper
-) noexcept nogil:
+cdef inline longdouble logit_longdouble(longdouble x, longdouble lower, longdouble upper) noexcept nogil:
     """Around 1/2 the quotient is near 1 and its logarithm is taken from 2 x - 1, which is exact."""
     if x < 0 or x > 1:
         return NAN
@@ -46,8 +40,8 @@ cdef inline long double logit_longdouble(
     return logl(x) - log1pl(-x)
 
 
-cdef inline long double clamped_logit_longdouble(
-    long double x, long double lower, long double upper
+cdef inline longdouble clamped_logit_longdouble(
+    longdouble x, longdouble lower, longdouble upper
 ) noexcept nogil:
     x = lower if x < lower else x
     x = upper if x > upper else x
