@@ -1,4 +1,4 @@
-"""Units of the slice kernels for test_kernel_units.py: built by ``-Dkernel_tests=true`` alone, never for users.
+"""Units of the slice kernels for test_kernel_units.py: built by ``-Dkernel_tests=true`` alone, not for users.
 
 Arrays come as an address, a shape and strides in bytes; sums of lanes as rows of float64.
 """
@@ -9,7 +9,7 @@ from libc.string cimport memcpy
 from fastlogit.kernels.arithmetic cimport float32, float64, real
 from fastlogit.kernels.blocks cimport ALONG, begin_work, lanes, locate, make_plan, plan, worker
 from fastlogit.kernels.expsum cimport (
-    BLOCK, MOST_LANES, choose_scaling, merge_relative, merge_scaled, relate, relative_sums, scaled_sums, scaling,
+    BLOCK, choose_scaling, merge_relative, merge_scaled, relate, relative_sums, scaled_sums, scaling,
 )
 from fastlogit.kernels.panels cimport position_of, scatter
 from fastlogit.kernels.slices cimport LOGSUMEXP, slice_function, slices
@@ -121,7 +121,9 @@ cdef class Cut:
         begin_walk(&self.cut.reduced, NULL, NULL, NULL)
         for length, x_stride, out_stride, is_reduced in axes:
             if is_reduced:
-                append_axis(&self.cut.reduced, length, x_stride, 0 if function == LOGSUMEXP else out_stride, 0)
+                append_axis(
+                    &self.cut.reduced, length, x_stride, 0 if function == LOGSUMEXP else out_stride, 0
+                )
             else:
                 add_masked_axis(&self.cut.kept, length, x_stride, out_stride, 0)
         merge_axes(&self.cut.kept)

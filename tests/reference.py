@@ -213,8 +213,9 @@ class Function:
     range: tuple = (-np.inf, np.inf)
     eps: float | None = None
     bound: float = 1.0  # the contract: the largest error in ulp stays below this
-    # The largest error known in float32 and float64, rounded up: of all inputs, and of the worst that a search
-    # has seen. A larger one is news, though the promise is kept: a formula has become worse, or an input is.
+    # The largest error known in float32 and float64, rounded up: of all inputs, and of the worst that a
+    # search has seen. A larger one is news, though the promise is kept: a formula has become worse, or an
+    # input is.
     largest: tuple[float, float] = (1.0, 1.0)
     literals: list = ()  # x and the exact result, as text
 

@@ -1324,8 +1324,8 @@ def test_masks_broadcast_for_every_dtype(call, dtype):
 @EVERY_DTYPE
 def test_masks_with_weights(dtype):
     rng = np.random.default_rng(4)
-    x, b, mask = rng.normal(0, 5, (40, 30)).astype(dtype), rng.normal(0, 1, (40, 30)), rng.random((40, 30)) < 0.5
-    b = b.astype(dtype)
+    x, b = rng.normal(0, 5, (40, 30)).astype(dtype), rng.normal(0, 1, (40, 30)).astype(dtype)
+    mask = rng.random((40, 30)) < 0.5
     for axis in (0, 1, None):
         got = logsumexp(hidden(x, mask), axis=axis, b=b, return_sign=True, where=mask)
         expected = logsumexp(x, axis=axis, b=np.where(mask, b, 0).astype(dtype), return_sign=True)

@@ -53,7 +53,8 @@ def units(tmp_path_factory):
 
 def value_of(largest, ties, high, low):
     with mpmath.workprec(300):
-        return mpmath.exp(largest) * (ties + (mpmath.mpf(high) + mpmath.mpf(low)) * mpmath.mpf(2) ** -HEADROOM)
+        others = (mpmath.mpf(high) + mpmath.mpf(low)) * mpmath.mpf(2) ** -HEADROOM
+        return mpmath.exp(largest) * (ties + others)
 
 
 def relative_error(got, exact):

@@ -18,7 +18,7 @@ ARITHMETIC = {"v2": "unfused", "v3": "fused", "v4": "fused"}
 def test_bits_are_those_on_record(instruction_set, threads, skip_unless_supported, run_python):
     skip_unless_supported(instruction_set)
     if instruction_set not in ARITHMETIC:
-        pytest.skip(f"whether {instruction_set} fuses multiplications with additions is the compiler's choice")
+        pytest.skip(f"whether {instruction_set} fuses a * b + c is the compiler's choice")
     printed = run_python(
         "import json, slice_corpus; print(json.dumps(slice_corpus.hashes()))",
         FASTLOGIT_ISA=instruction_set,

@@ -6,10 +6,10 @@ those of mpmath with 300 bits.
 
 import numpy as np
 import pytest
-from fastlogit import _isa
 from reference import AXIS_BOUND_ULP
 
 import fastlogit
+from fastlogit import _isa
 
 mpmath = pytest.importorskip("mpmath", reason="the exact results are mpmath's")
 
@@ -50,7 +50,7 @@ def row(*runs):
 
 
 ROWS = [
-    ("softmax", "float32", row(("0x1.66664cp-2", 1), ("0x1.666642p-2", 1), ("0x1.666644p-2", 1), ("0x1.66664cp-2", 1))),
+    ("softmax", "float32", row(("0x1.66664cp-2", 2), ("0x1.666642p-2", 1), ("0x1.666644p-2", 1))),
     ("log_softmax", "float64", row(("0x0p+0", 1), ("-0x1.03aa2db532aebp+4", 4095))),
     ("log_softmax", "float64", row(("0x1.019999999999ap+4", 1), ("0x1.999999999999ap-4", 4095))),
     ("logsumexp", "float64", row(("-0x1.89f179ddab2dbp-13", 1), ("-0x1.0344a57bbc23dp+4", 4095))),
@@ -76,13 +76,13 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "dtype", "x"), ROWS, ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(("name", "dtype", "x"), ROWS)
 def test_rows_that_broke_the_bound(name, dtype, x):
     assert largest_error(name, x.astype(dtype)) <= AXIS_BOUND_ULP
 
 
 def families(dtype):
-    """One element ahead of equal others by 5 to 25, at lengths around blocks and chunks, and two values apart."""
+    """One element ahead of equal others by 5 to 25, at lengths around blocks and chunks."""
     rng = np.random.default_rng(SEED)
     for n in (2, 3, 15, 17, 63, 64, 65, 128, 129, 1000, 1025, 4095, 4096, 4097, 8193, 20_000):
         for ahead in (*range(5, 26), 11.4, 7.9, 4.2):
@@ -97,8 +97,9 @@ def families(dtype):
 
 @pytest.mark.parametrize("name", ["log_softmax", "logsumexp"])
 def test_one_ahead_of_many(name):
-    """Where the sum of the others is small beside the largest, in float64, whose sums begin with an offset."""
-    worst = max((largest_error(name, x), len(x), x[0], x[-1]) for x in families("float64") if len(np.unique(x)) < 40)
+    """The sum of the others is small beside the largest: float64 sums begin with an offset."""
+    rows = (x for x in families("float64") if len(np.unique(x)) < 40)
+    worst = max((largest_error(name, x), len(x), x[0], x[-1]) for x in rows)
     assert worst[0] <= AXIS_BOUND_ULP, worst
 
 

@@ -65,8 +65,8 @@ LOOPS = [
     Loops("slices", "write_lane", BOTH, loops=1, copies=6),
     Loops("slices", "write_rows", BOTH, loops=1, copies=5),
     Loops("elementwise", "all_between", BOTH, loops=1),
-    # One formula a copy: expit, and log_expit, softplus, logit and logit with eps with care for extreme values
-    # and without; float32 log_expit and softplus need none.
+    # One formula a copy: expit, and log_expit, softplus, logit and logit with eps with care for extreme
+    # values and without; float32 log_expit and softplus need none.
     Loops("elementwise", "evaluate", ("float32",), loops=2, copies=7),
     Loops("elementwise", "evaluate", ("float64",), loops=2, copies=9),
 ]

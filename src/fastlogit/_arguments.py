@@ -4,6 +4,7 @@ import numbers
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 def overrides(value: object) -> bool:
@@ -44,19 +45,20 @@ def check_out(name: str, out: object, shape: tuple[int, ...], *, exact: bool = F
         )
 
 
-def mask_for(name: str, where: Any, shape: tuple[int, ...], out: object) -> np.ndarray[Any, np.dtype[np.bool]]:
+def mask_for(name: str, where: Any, shape: tuple[int, ...], out: object) -> NDArray[np.bool]:
     """`where` in the shape of the argument, without a copy unless `out` lies in the same memory."""
     mask = np.asarray(where)
     if mask.dtype != np.bool:
         raise TypeError(
-            f"{name}: where has dtype {mask.dtype} and must be boolean: True where an element counts; compare "
-            "(weights > 0), or convert with astype(bool)"
+            f"{name}: where has dtype {mask.dtype} and must be boolean: True where an element counts; "
+            "compare (weights > 0), or convert with astype(bool)"
         )
     try:
         mask = np.broadcast_to(mask, shape)
     except ValueError:
         raise ValueError(
-            f"{name}: where has shape {mask.shape}, which does not broadcast to the shape {shape} of the argument"
+            f"{name}: where has shape {mask.shape}, which does not broadcast to the shape {shape} of "
+            "the argument"
         ) from None
     if isinstance(out, np.ndarray) and np.may_share_memory(mask, out):
         mask = mask.copy()

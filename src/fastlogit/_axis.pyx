@@ -16,7 +16,8 @@ from fastlogit._arrays cimport can_take_result_of, is_native_float, new_like
 from fastlogit._threads cimport threads_for
 from fastlogit.kernels.slices cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, slice_function, slice_kernels, slices
 from fastlogit.kernels.strided cimport (
-    MAX_AXES, add_axis, add_masked_axis, append_axis, begin_walk, has_own_elements, merge_axes, pad_axes, walk,
+    MAX_AXES, add_axis, add_masked_axis, append_axis, begin_walk, has_own_elements, merge_axes, pad_axes,
+    walk,
 )
 from fastlogit.kernels.weighted cimport weighted_kernels, weighted_slices
 
@@ -71,7 +72,10 @@ cdef int transform(
     pad_axes(&cut.kept, 1, itemsize)
     pad_axes(&cut.reduced, 1, itemsize)
     if n < SMALLEST_WITHOUT_GIL:
-        failed = kernels.float32(NULL, function, &cut, 1) if is_float32 else kernels.float64(NULL, function, &cut, 1)
+        if is_float32:
+            failed = kernels.float32(NULL, function, &cut, 1)
+        else:
+            failed = kernels.float64(NULL, function, &cut, 1)
     else:
         with nogil:
             threads = threads_for(n, SMALLEST_PARALLEL // itemsize)

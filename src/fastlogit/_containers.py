@@ -38,7 +38,8 @@ def lazily(
     if where is not True:
         from dask import array as dask_array
 
-        masks = [dask_array.broadcast_to(dask_array.asarray(where), x.shape).rechunk(x.chunks)]
+        module: Any = dask_array
+        masks = [module.broadcast_to(module.asarray(where), x.shape).rechunk(x.chunks)]
 
     def of_chunk(part: Any, mask: Any = True) -> Any:
         return function(part, axis=axes, where=mask, **options)

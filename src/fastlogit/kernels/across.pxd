@@ -1,7 +1,7 @@
 """The three passes across slices side by side, the lanes of a panel [position, lane]: as in along.pxd.
 
-A panel is taken where it stands if lanes are contiguous and as many as it is wide. Others are staged, block by
-block.
+A panel is taken where it stands if lanes are contiguous and as many as it is wide. Others are staged, block
+by block.
 """
 
 from libc.math cimport INFINITY
@@ -10,8 +10,8 @@ from libc.string cimport memcpy
 from fastlogit.kernels.arithmetic cimport exclusive_doubles, float32, float64, real
 from fastlogit.kernels.blocks cimport SCRATCH, chunk, lanes, what_follows, worker
 from fastlogit.kernels.expsum cimport (
-    BLOCK, MOST_LANES, QUARTER, WITHOUT_LARGEST, add_four, add_halves, initial_sum, keeps, kept_term, lanes_of, quarter_of,
-    scaled_sums, scaling, shifts, summation,
+    BLOCK, MOST_LANES, QUARTER, WITHOUT_LARGEST, add_four, add_halves, initial_sum, keeps, kept_term,
+    lanes_of, quarter_of, scaled_sums, scaling, shifts, summation,
 )
 from fastlogit.kernels.memory cimport prefetch, stream
 from fastlogit.kernels.panels cimport put_run, scatter
@@ -57,7 +57,9 @@ cdef inline void find_largest_across(
         while start < part.stop:
             stop = min(start + BLOCK, part.stop)
             x = stage_panel[real](group, start, stop, True, space, NULL)
-            keep_larger_rows[real](contiguous_rows[real](x, stop - start, width, width * sizeof(real)), values)
+            keep_larger_rows[real](
+                contiguous_rows[real](x, stop - start, width, width * sizeof(real)), values
+            )
             start = stop
     for j in range(width):
         largest[j] = values[j]
@@ -184,7 +186,8 @@ cdef inline void add_across(
         for i in range(min(quarter, count)):
             for k in range(4):
                 prefetch(
-                    following.start + (start - part.start + i + k * quarter) * following.stride, following.size
+                    following.start + (start - part.start + i + k * quarter) * following.stride,
+                    following.size,
                 )
             row0 = &panel[i, 0]
             row1 = &panel[i + quarter, 0] if i + quarter < count else absent
@@ -202,7 +205,8 @@ cdef inline void add_across(
                     kept[2 * width + j] = kept_term[real](terms[2], tails[2])
                     kept[3 * width + j] = kept_term[real](terms[3], tails[3])
                 add_four[real](
-                    mode, four, terms, tails, &largest[j], &high[i * width + j], &low[i * width + j], &others[j]
+                    mode, four, terms, tails, &largest[j], &high[i * width + j], &low[i * width + j],
+                    &others[j],
                 )
             if keeps(mode):
                 for k in range(4):

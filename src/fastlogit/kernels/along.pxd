@@ -1,4 +1,5 @@
-"""The three passes along slices, one after the other, whose positions are contiguous: largest element, sum, results.
+"""The three passes along slices, one after the other, whose positions are contiguous: largest element, sum,
+results.
 
 Slices that are not are staged, chunk by chunk.
 """
@@ -183,8 +184,8 @@ cdef inline void end_lane(
 
 
 cdef inline void add_along(
-    real *tag, summation mode, const chunk *part, worker *space, const scaling *scale, const bint *passed_over,
-    scaled_sums *sums,
+    real *tag, summation mode, const chunk *part, worker *space, const scaling *scale,
+    const bint *passed_over, scaled_sums *sums,
 ) noexcept nogil:
     """The sums of a chunk of at most CHUNK positions of all slices but those that are passed over.
 
@@ -205,7 +206,8 @@ cdef inline void add_along(
     for j in range(group.count):
         if passed_over != NULL and passed_over[j]:
             continue
-        of_lane[0], of_lane[1], of_lane[2] = <real> scale.shift[j], <real> scale.exponent[j], <real> scale.lowest[j]
+        of_lane[0], of_lane[1] = <real> scale.shift[j], <real> scale.exponent[j]
+        of_lane[2] = <real> scale.lowest[j]
         if group.staged:
             x = stage_lane[real](group, j, part.start, part.stop, True, <real *> space.scratch)
             out = x
@@ -280,7 +282,8 @@ cdef inline void write_along(
                 stop = min(start + CHUNK, part.stop)
                 x = stage_lane[real](group, j, start, stop, from_x, <real *> space.scratch)
                 write_lane[real](
-                    function, contiguous[real](x, stop - start), contiguous[real](x, stop - start), coefficient
+                    function, contiguous[real](x, stop - start), contiguous[real](x, stop - start),
+                    coefficient,
                 )
                 unstage_lane[real](group, j, start, stop, x)
                 start = stop

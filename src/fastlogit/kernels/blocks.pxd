@@ -1,14 +1,16 @@
 """Where slices lie, and in which groups, chunks and directions they are computed.
 
 Where the positions of a slice are contiguous and many, one slice is taken along itself; otherwise as many
-slices as fill four cache lines lie side by side, the lanes of a panel. What cannot be taken where it stands is
-staged: copied to memory of the thread and back.
+slices as fill four cache lines lie side by side, the lanes of a panel. What cannot be taken where it stands
+is staged: copied to memory of the thread and back.
 """
 
 from libc.stdint cimport uintptr_t
 
 from fastlogit.kernels.arithmetic cimport real
-from fastlogit.kernels.expsum cimport BLOCK, CHUNK, LANES_32, LANES_64, QUARTER, lanes_of, range_of_sums, sum_range
+from fastlogit.kernels.expsum cimport (
+    BLOCK, CHUNK, LANES_32, LANES_64, QUARTER, lanes_of, range_of_sums, sum_range,
+)
 from fastlogit.kernels.memory cimport LINE
 from fastlogit.kernels.panels cimport array_part, position_of
 from fastlogit.kernels.slice_functions cimport traits, traits_of
@@ -127,8 +129,8 @@ cdef inline void choose_direction(plan *planned) noexcept nogil:
         planned.staged = False
         planned.width = (STREAMED_GROUP if planned.streamed else SCRATCH) // (planned.n * itemsize)
     elif planned.n >= BLOCK and kept.shape[planned.lane_axis] <= planned.width // 8:
-        # Most lanes of a panel would be empty: this way 10^6 x 3 along axis 0 takes a tenth of the time. With a
-        # quarter of the lanes filled it takes twice as long, or as long.
+        # Most lanes of a panel would be empty: this way 10^6 x 3 along axis 0 takes a tenth of the time. With
+        # a quarter of the lanes filled it takes twice as long, or as long.
         planned.runs = ALONG
         planned.staged = True
         planned.width = 1
@@ -218,7 +220,9 @@ cdef inline const char *what_follows(real *tag, const chunk *part) noexcept nogi
     return group.x.start + lanes_of[real](NULL) * group.x.lane_stride
 
 
-cdef inline real *lane_of(const array_part *part, Py_ssize_t lane, Py_ssize_t position, real *tag) noexcept nogil:
+cdef inline real *lane_of(
+    const array_part *part, Py_ssize_t lane, Py_ssize_t position, real *tag
+) noexcept nogil:
     """A position of a slice whose positions are contiguous."""
     return <real *> (part.start + lane * part.lane_stride) + position
 

@@ -15,13 +15,6 @@ cdef inline void add_exactly(double *high, double *low, double term) noexcept no
     high[0] = total
 
 
-cdef inline void add_ordered(double *high, double *low, double term) noexcept nogil:
-    """`add_exactly` where abs(term) <= abs(high): three operations less (fast two-sum)."""
-    cdef double total = high[0] + term
-    low[0] += term - (total - high[0])
-    high[0] = total
-
-
 cdef inline void add_by_size(double *high, double *low, double term) noexcept nogil:
     """`add_exactly` for numbers that are not negative: to order them costs less than to do without."""
     cdef double larger = term if term > high[0] else high[0]

@@ -1,10 +1,10 @@
 """Sums of exponentials: how they are scaled, in which order they are added, how two of them become one.
 
-Slices are computed side by side, each in a lane of the arrays below; none depends on its neighbours. The order
-of the additions hangs on the number of positions of a slice alone, whether its elements are taken one after
-the other or lanes are taken position by position: the four quarters of a block at once, block after block with
-the rounding errors kept, the sums of a quarter by halving, the chunks one after the other, the segments one
-after the other. No memory of an array is known here.
+Slices are computed side by side, each in a lane of the arrays below; none depends on its neighbours. The
+order of the additions hangs on the number of positions of a slice alone, whether its elements are taken one
+after the other or lanes are taken position by position: the four quarters of a block at once, block after
+block with the rounding errors kept, the sums of a quarter by halving, the chunks one after the other, the
+segments one after the other. No memory of an array is known here.
 
 ``tag`` names the element type where no argument does: a null pointer.
 """
@@ -13,7 +13,7 @@ from libc.math cimport copysign, copysignf
 from libc.string cimport memcpy
 
 from fastlogit.kernels.arithmetic cimport float32, float64, real, residual64
-from fastlogit.kernels.doubles cimport add_by_size, add_exactly, add_ordered, renormalise
+from fastlogit.kernels.doubles cimport add_by_size, add_exactly, renormalise
 from fastlogit.kernels.formulas cimport HEADROOM, TWO_MINUS_HEADROOM
 from fastlogit.kernels.terms cimport exp_double, exp_range, exp_term
 
@@ -35,8 +35,8 @@ cdef extern from *:
        2^138 (`most_above`); in a slice of one block, 4 of less than 2^121. */
     #define OFFSET_OF_KEPT 0x1.8p148
     #define OFFSET_OF_KEPT_BLOCK 0x1.8p129
-    /* Where the largest is taken off again, what the others come to has to have its digits beside the offset, and
-       the offset is the smallest that holds 4 m terms of less than 2^133, m the blocks of a chunk; of one
+    /* Where the largest is taken off again, what the others come to has to have its digits beside the offset.
+       The offset is the smallest that holds 4 m terms of less than 2^133, m the blocks of a chunk; of one
        block 4 terms of less than 2^121. */
     #define OFFSET_OF_ONE_OF_MANY 0x1.8p136
     #define OFFSET_OF_BLOCK 0x1.8p125
@@ -134,8 +134,8 @@ cdef inline double initial_sum(real *tag, summation mode, double offset) noexcep
 cdef inline double most_above(real *tag, bint keeps_terms) noexcept nogil:
     """How far the largest element may exceed the reference, whose term is near 2^120 (float32: 2^64).
 
-    exp(8) < 2^12 and exp(12) < 2^18 are what the offsets of float64 sums hold; in float32 exp(20) < 2^29 keeps the
-    terms in the range of the type, and their sum is float64.
+    exp(8) < 2^12 and exp(12) < 2^18 are what the offsets of float64 sums hold; in float32 exp(20) < 2^29
+    keeps the terms in the range of the type, and their sum is float64.
     """
     if real is float32:
         return 20
@@ -164,8 +164,8 @@ cdef inline void add_four(
 ) noexcept nogil:
     """Add four terms to a sum and find the largest of the elements, or leave that out and count the others.
 
-    ``low`` receives the tails of the terms and, in float64, the rounding errors; float32 adds in float64, where
-    there are none to speak of.
+    ``low`` receives the tails of the terms and, in float64, the rounding errors; float32 adds in float64,
+    where there are none to speak of.
     """
     cdef real first, second
     cdef real term0 = terms[0], term1 = terms[1], term2 = terms[2], term3 = terms[3]
@@ -257,7 +257,8 @@ cdef inline Py_ssize_t mend_scaling(
 
 
 cdef inline void take_off_largest(
-    real *tag, const sum_range *begun, const scaling *scale, Py_ssize_t width, scaled_sums *sums, bint *settled
+    real *tag, const sum_range *begun, const scaling *scale, Py_ssize_t width, scaled_sums *sums,
+    bint *settled,
 ) noexcept nogil:
     """Leave the largest element out of the sum of all; settled is where what remains has all its digits.
 

@@ -191,12 +191,13 @@ cdef inline real expit(real x) noexcept nogil:
     With exp(-x) = power * (1 + p) the denominator is 1 + power + power * p. Its two roundings go into
     ``tail``: 1 - (whole - power) is what the first one lost, also where 1 < power, since power is a power of
     two; only below 2^-53 (float32: 2^-24) it is not, and the result 1. One Newton step takes them and the
-    rounding of the reciprocal off. What is left is the error of p and the last rounding, which in float64 would exceed 1 ulp together if the rounding of r were not kept;
-    without fused multiply-add p is rounded more often, and its tail goes along.
-    All is computed times 2^-96 (float32: 2^-24), so that exp does not overflow. The step starts from the
-    result as it is rounded, which may be subnormal, so what it adds is rounded once. Without fused
-    multiply-add the product would be rounded first, and a subnormal result is rounded from a normal one:
-    choosing between the two made that loop half as long again.
+    rounding of the reciprocal off. What is left is the error of p and the last rounding, which in float64
+    would exceed 1 ulp together if the rounding of r were not kept; without fused multiply-add p is rounded
+    more often, and its tail goes along.
+    All is computed times 2^-96 (float32: 2^-24), so that exp does not
+    overflow. The step starts from the result as it is rounded, which may be subnormal, so what it adds is
+    rounded once. Without fused multiply-add the product would be rounded first, and a subnormal result is
+    rounded from a normal one: choosing between the two made that loop half as long again.
     """
     cdef real one, power, p, p_tail, whole, part, denominator, tail, v, nearest
     if real is float32:

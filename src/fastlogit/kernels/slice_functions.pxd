@@ -20,9 +20,10 @@ from fastlogit.kernels.slices cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, slice_fun
 cdef extern from *:
     """
     #define TWO_120 0x1p120
-    /* A term with its tail is term (1 + c sign), the sign that of the tail, at most 1.061 half units away. With
-       (0.05 +- 0.53) half units positive tails are 0.481 off and negative ones 0.48, less than half: equal
-       elements, 2^k of them, have exactly 2^-k each. float32 without fused multiply-add has no room for that. */
+    /* A term with its tail is term (1 + c sign), the sign that of the tail, at most 1.061 half units away.
+       With (0.05 +- 0.53) half units positive tails are 0.481 off and negative ones 0.48, less than half:
+       equal elements, 2^k of them, have exactly 2^-k each. float32 without fused multiply-add has no room
+       for that. */
     #define HALF_UNIT 0x1p-53
     #define HALF_UNIT_32 0x1p-24
     """
@@ -56,7 +57,7 @@ cdef struct coefficients:
 
 
 cdef struct traits:
-    bint keeps_terms  # results are made of the terms, kept in ``out`` meanwhile and scaled alike; else of ``x``
+    bint keeps_terms  # results are made of the terms, kept in ``out`` and scaled alike; else of ``x``
     bint is_one_number  # a slice becomes one number, its only coefficient
     int coefficients
 
@@ -159,13 +160,14 @@ cdef inline void prepare(
 
 
 cdef inline real share(real kept, const real *coefficient, Py_ssize_t apart) noexcept nogil:
-    """The part of the sum that a kept term is; that of a largest one that outweighs all others is known better.
+    """The part of the sum that a kept term is; that of a largest one that outweighs all others is known
+    better.
 
-    The product is rounded before it becomes subnormal, not twice afterwards: it is lifted, and brought down by a
-    power of two.
+    The product is rounded before it becomes subnormal, not twice afterwards: it is lifted, and brought down
+    by a power of two.
     """
-    cdef real term, value, inverse = coefficient[RECIPROCAL * apart], tail = coefficient[RECIPROCAL_TAIL * apart]
-    cdef real times_tail = coefficient[RECIPROCAL_TIMES_TAIL * apart], lift
+    cdef real inverse = coefficient[RECIPROCAL * apart], tail = coefficient[RECIPROCAL_TAIL * apart]
+    cdef real times_tail = coefficient[RECIPROCAL_TIMES_TAIL * apart], lift, term, value
     if real is float32:
         term = fabsf(kept)
         lift = <real> TWO_64

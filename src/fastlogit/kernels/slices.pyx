@@ -2,13 +2,13 @@
 
 A slice is read in chunks. The largest of the first elements of a chunk tells how to scale exponentials; then
 all are added, and the largest of all is found on the way and its term taken off again, since the others count
-for themselves: log_softmax of [40, 0] is -exp(-40) in its first element. What is wrong after that, because the
-scale was far off or the others are too small beside the largest to have all their digits, is added once more,
-without the largest. The sums of the chunks are put together, and the result is written. softmax leaves its
-terms in ``out`` meanwhile, all of a slice to one scale.
+for themselves: log_softmax of [40, 0] is -exp(-40) in its first element. What is wrong after that, because
+the scale was far off or the others are too small beside the largest to have all their digits, is added once
+more, without the largest. The sums of the chunks are put together, and the result is written. softmax leaves
+its terms in ``out`` meanwhile, all of a slice to one scale.
 
-Threads share out the groups of slices or, where these are few and long, the segments of a slice: the same steps
-in the same order of addition.
+Threads share out the groups of slices or, where these are few and long, the segments of a slice: the same
+steps in the same order of addition.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
@@ -21,7 +21,8 @@ from fastlogit.kernels.across cimport add_across, find_largest_across, write_acr
 from fastlogit.kernels.along cimport add_along, find_largest_along, write_along
 from fastlogit.kernels.arithmetic cimport enter, environment, float32, float64, leave, real
 from fastlogit.kernels.blocks cimport (
-    ALONG, SCRATCH, begin_work, chunk, computed_lanes, has_nan, lane_of, lanes, locate, make_plan, plan, worker,
+    ALONG, SCRATCH, begin_work, chunk, computed_lanes, has_nan, lane_of, lanes, locate, make_plan, plan,
+    worker,
 )
 from fastlogit.kernels.expsum cimport (
     BLOCK, CHUNK, KEPT, KEPT_SHIFTED, MOST_LANES, WITH_LARGEST, WITHOUT_LARGEST, choose_scaling, mend_scaling,
@@ -52,7 +53,9 @@ cdef void find_largest(real *tag, const chunk *part, worker *space, double *larg
         find_largest_across[real](NULL, part, space, largest)
 
 
-cdef void write_results(real *tag, const chunk *part, worker *space, const coefficients *answer) noexcept nogil:
+cdef void write_results(
+    real *tag, const chunk *part, worker *space, const coefficients *answer
+) noexcept nogil:
     cdef slice_function function = part.group.plan.function
     cdef Py_ssize_t j
     if function == SOFTMAX:
@@ -88,7 +91,7 @@ cdef inline chunk first_block(const lanes *group, Py_ssize_t start, Py_ssize_t s
 cdef void add_unsettled(
     real *tag, const chunk *part, worker *space, const bint *settled, scaling *scale, scaled_sums *sums
 ) noexcept nogil:
-    """Add again, without their largest elements, the lanes whose scale was far off or whose others are light."""
+    """Add again, without their largest elements, lanes whose scale was far off or whose others are light."""
     cdef double largest[MOST_LANES]
     cdef scaling better
     cdef scaled_sums anew
@@ -200,7 +203,9 @@ cdef bint scale_terms(real *tag, const lanes *group, worker *space, scaling *sca
 # ---- sums of slices --------------------------------------------------------------------------------
 
 
-cdef inline void merge(const plan *planned, const slice_sums *part, slice_sums *total, Py_ssize_t width) noexcept nogil:
+cdef inline void merge(
+    const plan *planned, const slice_sums *part, slice_sums *total, Py_ssize_t width
+) noexcept nogil:
     if planned.traits.keeps_terms:
         merge_scaled(&part.scaled, &total.scaled, width)
     else:

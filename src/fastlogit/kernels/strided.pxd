@@ -1,4 +1,4 @@
-"""Two arrays of one shape, and a mask, as the loops walk them: few axes, long ones, in the order of memory."""
+"""Two arrays of one shape, and a mask, as loops walk them: few axes, long ones, in the order of memory."""
 
 
 cdef enum:

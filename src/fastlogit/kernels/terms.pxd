@@ -3,7 +3,8 @@
 from libc.math cimport fabs
 
 from fastlogit.kernels.arithmetic cimport (
-    FUSED, bits32, bits64, float32, float64, from_bits32, from_bits64, muladd, muladd32, muladd64, real, residual64,
+    FUSED, bits32, bits64, float32, float64, from_bits32, from_bits64, muladd, muladd32, muladd64,
+    real, residual64,
 )
 from fastlogit.kernels.formulas cimport (
     EXP_2, EXP_2_32, EXP_3, EXP_3_32, EXP_4, EXP_4_32, EXP_5, EXP_5_32, EXP_6, EXP_6_32, EXP_7, EXP_8, EXP_9,
@@ -42,10 +43,10 @@ cdef extern from *:
 cdef inline void term_parts(real x, real scale, real *power, real *high, real *rest) noexcept nogil:
     """exp(x) = 2^-scale * power * (1 + high + rest), within 0.18 half units of the sum (float32: 0.26).
 
-    `exp_parts` in more exact arithmetic: the polynomial takes ``high`` alone, x less k times the larger part of
-    ln 2, which is exact, and the smaller part enters by exp(high + low) = exp(high) (1 + low). Horner's last step
-    ends near 1/2, with one rounding. Without fused multiply-add 1/2 is added by itself, and float32 rounds
-    high + low.
+    `exp_parts` in more exact arithmetic: the polynomial takes ``high`` alone, x less k times the larger part
+    of ln 2, which is exact, and the smaller part enters by exp(high + low) = exp(high) (1 + low). Horner's
+    last step ends near 1/2, with one rounding. Without fused multiply-add 1/2 is added by itself, and float32
+    rounds high + low.
     """
     cdef real biased, k, low, r, z, q, half, cube
     if real is float32:
@@ -136,7 +137,8 @@ cdef inline void exp_double(double x, double scale, double *high, double *low) n
     The reduced argument and its square keep their tails; Taylor's series up to r^14.
     """
     cdef double biased = muladd64(x, LOG2_E, ROUND_AND_BIAS + scale), k = biased - (ROUND_AND_BIAS + scale)
-    cdef double power = from_bits64(bits64(biased) << 52), upper = muladd64(k, -LN2_HIGH, x), lower = k * -LN2_LOW
+    cdef double power = from_bits64(bits64(biased) << 52)
+    cdef double upper = muladd64(k, -LN2_HIGH, x), lower = k * -LN2_LOW
     cdef double r = upper + lower, r_tail = (upper - r) + lower, z = r * r, z_tail = -residual64(r, r, z)
     cdef double q, half, cube, rest, p, tail, one
     q = muladd64(

@@ -17,8 +17,8 @@ from fastlogit.kernels.weighted cimport weighted_kernels, weighted_slices
 
 
 cdef enum:
-    # How far below the largest term another still counts: 2^-1009 of it. Less than that is lost in the tail of
-    # the sum, and the power of two, times 2^HEADROOM, stays a normal number.
+    # How far below the largest term another still counts: 2^-1009 of it. Less than that is lost in the tail
+    # of the sum, and the power of two, times 2^HEADROOM, stays a normal number.
     MOST_BELOW = 700
 
 
