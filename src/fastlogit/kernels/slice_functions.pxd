@@ -168,6 +168,8 @@ cdef inline real share(real kept, const real *coefficient, Py_ssize_t apart) noe
     """
     cdef real inverse = coefficient[RECIPROCAL * apart], tail = coefficient[RECIPROCAL_TAIL * apart]
     cdef real times_tail = coefficient[RECIPROCAL_TIMES_TAIL * apart], lift, term, value
+    # Loaded here, since a load in one branch alone keeps the loop scalar.
+    cdef real largest_term = coefficient[LARGEST_TERM * apart], largest = coefficient[LARGEST_SHARE * apart]
     if real is float32:
         term = fabsf(kept)
         lift = <real> TWO_64
@@ -180,7 +182,7 @@ cdef inline real share(real kept, const real *coefficient, Py_ssize_t apart) noe
         value = term * inverse
         value = value + ((term * tail + kept * times_tail) - residual[real](term, inverse, value))
     value = value * (1 / lift)
-    return coefficient[LARGEST_SHARE * apart] if term >= coefficient[LARGEST_TERM * apart] else value
+    return largest if term >= largest_term else value
 
 
 cdef inline real element(
