@@ -31,8 +31,8 @@ from libc.string cimport memcpy
 
 from fastlogit._threads cimport threads_for
 from fastlogit.kernels.arithmetic cimport bits64, longdouble
+from fastlogit.kernels.clamp cimport clamp_bounds
 from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kernels
-from fastlogit.kernels.formulas cimport clamp_bounds
 from fastlogit.kernels.longdouble cimport (
     clamped_logit_longdouble, expit_longdouble, log_expit_longdouble, logit_longdouble,
     softplus_longdouble,

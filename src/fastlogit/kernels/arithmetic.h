@@ -108,14 +108,4 @@ static inline fastlogit_environment fastlogit_enter(void)
 static inline void fastlogit_leave(fastlogit_environment caller) { fesetenv(&caller); }
 #endif
 
-/* Point a Cython memoryview at memory that the caller holds: no Python object is made, so this costs
-   nothing beside a call on eight elements and needs no GIL. */
-#define FASTLOGIT_POINT_1D(view, pointer, n, stride)                                                   \
-    ((view).data = (char *)(pointer), (view).shape[0] = (n), (view).strides[0] = (stride),             \
-     (view).suboffsets[0] = -1)
-#define FASTLOGIT_POINT_2D(view, pointer, rows, columns, row_stride, column_stride)                    \
-    ((view).data = (char *)(pointer), (view).shape[0] = (rows), (view).shape[1] = (columns),           \
-     (view).strides[0] = (row_stride), (view).strides[1] = (column_stride),                            \
-     (view).suboffsets[0] = (view).suboffsets[1] = -1)
-
 #endif

@@ -32,11 +32,6 @@ cdef extern from "arithmetic.h" nogil:
     environment enter "fastlogit_enter"() noexcept
     void leave "fastlogit_leave"(environment caller) noexcept
 
-    # Macros over any memoryview: (view, pointer, length, stride) and
-    # (view, pointer, rows, columns, row stride, column stride).
-    void point_1d "FASTLOGIT_POINT_1D"(...) noexcept
-    void point_2d "FASTLOGIT_POINT_2D"(...) noexcept
-
 
 ctypedef long double longdouble
 

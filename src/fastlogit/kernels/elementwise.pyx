@@ -14,9 +14,10 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from fastlogit.kernels.arithmetic cimport bits32, bits64, enter, environment, float32, float64, leave, real
+from fastlogit.kernels.clamp cimport clamp_bounds
 from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kernels, function_pointer
 from fastlogit.kernels.formulas cimport (
-    clamp, clamp_bounds, expit, expit_bounds, log_expit, log_expit_bounds, log_expit_within, logit,
+    clamp, expit, expit_bounds, log_expit, log_expit_bounds, log_expit_within, logit,
     logit_bounds, logit_within,
 )
 from fastlogit.kernels.rows cimport lines_of_row, prefetch_row, put_row, take_row

@@ -5,14 +5,13 @@ constants are printed, and their approximation errors computed, by ``tools/coeff
 """
 
 from libc.float cimport DBL_MIN
-from libc.math cimport INFINITY, NAN, fabs, nextafter, nextafterf, nextafterl
+from libc.math cimport INFINITY, NAN, fabs, nextafter, nextafterf
 from libc.stdint cimport uint64_t
 
 from fastlogit.kernels.arithmetic cimport (
-    FUSED, bits32, bits64, float32, float64, from_bits32, from_bits64, longdouble, muladd, muladd32, muladd64,
+    FUSED, bits32, bits64, float32, float64, from_bits32, from_bits64, muladd, muladd32, muladd64,
     negative_part32, negative_part64, real, residual64, residual_with_tail,
 )
-
 from fastlogit.kernels.doubles cimport add_exactly
 
 
@@ -390,28 +389,3 @@ cdef inline real logit(real x) noexcept nogil:
         subnormal = 1.0 if x < DBL_MIN else 0.0
         result = log_odds[real](x, x * muladd64(subnormal, TWO_64 - 1, 1), subnormal * 64)
     return result if 0 < x and x < 1 else edge
-
-
-ctypedef fused any_real:
-    float32
-    float64
-    longdouble
-
-
-cdef inline void clamp_bounds(double eps, any_real *lower, any_real *upper) noexcept nogil:
-    """eps and 1 - eps in the arithmetic of the type, neither of them 0 or 1 unless eps is 0."""
-    cdef any_real smallest, largest
-    lower[0] = <any_real> eps
-    upper[0] = 1 - lower[0]
-    if eps > 0:
-        if any_real is float32:
-            smallest = nextafterf(0, 1)
-            largest = nextafterf(1, 0)
-        elif any_real is float64:
-            smallest = nextafter(0, 1)
-            largest = nextafter(1, 0)
-        else:
-            smallest = nextafterl(0, 1)
-            largest = nextafterl(1, 0)
-        lower[0] = max(lower[0], smallest)
-        upper[0] = min(upper[0], largest)
