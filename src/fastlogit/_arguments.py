@@ -4,7 +4,8 @@ import numbers
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+Mask = np.ndarray[Any, np.dtype[np.bool]]
 
 
 def overrides(value: object) -> bool:
@@ -45,7 +46,7 @@ def check_out(name: str, out: object, shape: tuple[int, ...], *, exact: bool = F
         )
 
 
-def mask_for(name: str, where: Any, shape: tuple[int, ...], out: object) -> NDArray[np.bool]:
+def mask_for(name: str, where: Any, shape: tuple[int, ...], out: object) -> Mask:
     """`where` in the shape of the argument, without a copy unless `out` lies in the same memory."""
     mask = np.asarray(where)
     if mask.dtype != np.bool:
