@@ -38,7 +38,7 @@ cdef extern from *:
     /* Where the largest is taken off again, what the others come to has to have its digits beside the offset.
        The offset is the smallest that holds 4 m terms of less than 2^133, m the blocks of a chunk; of one
        block 4 terms of less than 2^121. */
-    #define OFFSET_OF_ONE_OF_MANY 0x1.8p136
+    #define OFFSET_PER_BLOCK 0x1.8p136
     #define OFFSET_OF_BLOCK 0x1.8p125
     /* The roundings of the tail of a sum: (2^5.4 m^2 + 2^10) 2^-105 of the offset at most. Beside others that
        weigh (2^-41 m^2 + 2^-36) of the offset that is 2^-59. */
@@ -47,7 +47,7 @@ cdef extern from *:
     /* Below this part of the largest term a float32 sum has lost digits of the others. */
     #define TWO_MINUS_24_DOUBLE 0x1p-24
     """
-    const double OFFSET_OF_KEPT, OFFSET_OF_KEPT_BLOCK, OFFSET_OF_ONE_OF_MANY, OFFSET_OF_BLOCK
+    const double OFFSET_OF_KEPT, OFFSET_OF_KEPT_BLOCK, OFFSET_PER_BLOCK, OFFSET_OF_BLOCK
     const double TWO_MINUS_41, TWO_MINUS_36, TWO_MINUS_24_DOUBLE
 
 
@@ -65,7 +65,7 @@ cdef inline sum_range range_of_sums(bint keeps_terms, Py_ssize_t n) noexcept nog
     else:
         while blocks * BLOCK < min(n, <Py_ssize_t> CHUNK):
             blocks *= 2
-        these.offset = OFFSET_OF_BLOCK if n <= BLOCK else OFFSET_OF_ONE_OF_MANY * blocks
+        these.offset = OFFSET_OF_BLOCK if n <= BLOCK else OFFSET_PER_BLOCK * blocks
     these.least = (TWO_MINUS_41 * (blocks * blocks) + TWO_MINUS_36) * these.offset
     return these
 
