@@ -1,6 +1,7 @@
 """Containers beside the ndarray, for the functions of slices. The others get them through the ufuncs."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -36,10 +37,8 @@ def lazily(
     chunks = tuple((1,) if i in axes and options else chunk for i, chunk in enumerate(x.chunks))
     masks = []
     if where is not True:
-        from dask import array as dask_array
-
-        module: Any = dask_array
-        masks = [module.broadcast_to(module.asarray(where), x.shape).rechunk(x.chunks)]
+        dask_array: Any = import_module("dask.array")  # which x has loaded
+        masks = [dask_array.broadcast_to(dask_array.asarray(where), x.shape).rechunk(x.chunks)]
 
     def of_chunk(part: Any, mask: Any = True) -> Any:
         return function(part, axis=axes, where=mask, **options)
