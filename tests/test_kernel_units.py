@@ -73,7 +73,7 @@ def random_sums(rng, width, spread):
 
 @pytest.mark.parametrize("spread", [0.01, 1, 10, 300, 1e5])
 def test_merge_of_relative_sums(units, spread):
-    """What exp of the distance loses is all: 0.025 half units, and what its tail and the sums' are rounded by."""
+    """What exp of the distance loses is all: 0.025 half units, and roundings of the tails."""
     rng = np.random.default_rng(int(spread * 100))
     for equal in (False, True):
         part, total = random_sums(rng, 60, spread), random_sums(rng, 60, spread)
