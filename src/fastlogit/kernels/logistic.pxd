@@ -105,8 +105,9 @@ cdef inline loss_and_derivatives loss_of_label(
     else:
         outer = parts.unit if t <= 0 else 1
         near = near if t <= 0 else near * parts.unit
-        high = near if t <= 0 else t + near
-        tail = 0 if t <= 0 else near - (high - t)
+        high = 0 if t <= 0 else t
+        tail = 0
+        add_exactly(&high, &tail, near)
         tail = tail + near_tail
         # The tail of an infinite number is none.
         tail = tail if high < INFINITY else 0
