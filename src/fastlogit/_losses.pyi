@@ -15,3 +15,17 @@ def binary_cross_entropy_with_logits(
     grad: NDArray[Any] | None = None,
     hess: NDArray[Any] | None = None,
 ) -> Any: ...
+def cross_entropy(
+    logits: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    *,
+    axis: int = -1,
+    sample_weight: ArrayLike | None = None,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: _Reduction = "mean",
+    out: NDArray[Any] | None = None,
+    grad: NDArray[Any] | None = None,
+    hess: NDArray[Any] | None = None,
+) -> Any: ...

@@ -1,6 +1,10 @@
 """The losses on logits: signatures, documentation, argument rules."""
 
+import numbers
+import operator
+
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from fastlogit import _isa
 from fastlogit._arguments import working_dtype
@@ -12,18 +16,29 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from fastlogit._arrays cimport same_elements_or_apart
 from fastlogit._threads cimport threads_for
 from fastlogit.kernels.binary_loss cimport binary_loss_kernels, binary_losses
+from fastlogit.kernels.cross_entropy cimport (
+    cross_entropies, cross_entropy_kernels, label_survey, slice_operand,
+)
 from fastlogit.kernels.numbers cimport (
     FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64, number_type,
 )
 from fastlogit.kernels.operands cimport append_operand_axis, begin_operand, end_operand, operand
+from fastlogit.kernels.slices cimport (
+    CROSS_ENTROPY, CROSS_ENTROPY_CURVATURE, CROSS_ENTROPY_GRADIENT, slices,
+)
+from fastlogit.kernels.strided cimport append_axis, begin_walk, merge_axes, pad_axes
 
 cnp.import_array()
 
 cdef const binary_loss_kernels *binary = <const binary_loss_kernels *> PyCapsule_GetPointer(
     _isa.kernels("binary_loss"), "fastlogit.kernels.binary_loss"
 )
+cdef const cross_entropy_kernels *categorical = <const cross_entropy_kernels *> PyCapsule_GetPointer(
+    _isa.kernels("cross_entropy"), "fastlogit.kernels.cross_entropy"
+)
 
 cdef enum:
+    SMALLEST_PARALLEL_CROSS_ENTROPY = 16384  # elements
     SMALLEST_PARALLEL_BINARY = 2048  # elements from which two threads win
     SMALLEST_PARALLEL_TARGETS = 65536
 
@@ -80,7 +95,8 @@ class Call:
                 raise self.refuse(
                     ValueError, argument, f"has missing values, the first at {first_of(missing)}; {cure}"
                 )
-            array = np.asarray(value.to_numpy(np.float64))
+            kind = getattr(value.dtype, "kind", "f")
+            array = np.asarray(value.to_numpy(np.int64 if kind in "iub" else np.float64))
         if array.dtype.kind not in "biuf":
             raise self.refuse(
                 TypeError, argument, f"has dtype {array.dtype} and must be bool, integer or floating-point; "
@@ -111,27 +127,25 @@ class Call:
                 ValueError, argument, f"has shape {array.shape}, which does not broadcast to {shape}"
             ) from None
 
-    def check_result(self, argument, array, logits, inputs):
-        """Refuse an array that cannot take results while the logits are read."""
+    def check_result(self, argument, array, shape, dtype, inputs):
+        """Refuse an array that cannot take results while the inputs are read."""
+        allocate = f"allocate it with np.empty({shape}, np.{dtype})"
         if not isinstance(array, np.ndarray):
             raise self.refuse(
-                TypeError, argument, f"must be an array, not {type(array).__name__}; allocate it with "
-                f"np.empty({logits.shape}, np.{logits.dtype})"
+                TypeError, argument, f"must be an array, not {type(array).__name__}; {allocate}"
             )
-        if array.dtype != logits.dtype or not array.dtype.isnative:
+        if array.dtype != dtype or not array.dtype.isnative:
             raise self.refuse(
-                TypeError, argument, f"has dtype {array.dtype}, and the results have {logits.dtype}; "
-                f"allocate it with np.empty({logits.shape}, np.{logits.dtype})"
+                TypeError, argument, f"has dtype {array.dtype}, and the results have {dtype}; {allocate}"
             )
         if not array.flags.writeable:
             raise self.refuse(
                 ValueError, argument, "is read-only, and nothing was written to it; pass a writeable array "
                 "(pandas hands out read-only arrays: take to_numpy(copy=True))"
             )
-        if array.shape != logits.shape:
+        if array.shape != shape:
             raise self.refuse(
-                ValueError, argument, f"has shape {array.shape}, and the results have {logits.shape}; "
-                f"allocate it with np.empty({logits.shape}, np.{logits.dtype})"
+                ValueError, argument, f"has shape {array.shape}, and the results have {shape}; {allocate}"
             )
         if array.size > 1 and 0 in (
             stride for stride, length in zip(array.strides, array.shape, strict=True) if length > 1
@@ -143,7 +157,7 @@ class Call:
         for name, other in inputs.items():
             if other is None or not np.may_share_memory(array, other):
                 continue
-            if name == "logits" and same_elements_or_apart(other, array):
+            if name == "logits" and other.shape == shape and same_elements_or_apart(other, array):
                 continue
             if overlaps(array, other):
                 raise self.refuse(
@@ -318,7 +332,7 @@ def binary_cross_entropy_with_logits(
     inputs = {"logits": z, "target": y, "weight": w, "pos_weight": positive}
     for argument, result in (("out", out), ("grad", grad), ("hess", hess)):
         if result is not None:
-            arguments.check_result(argument, result, z, inputs)
+            arguments.check_result(argument, result, z.shape, z.dtype, inputs)
             inputs[argument] = result
     check_targets(arguments, y)
     losses = out
@@ -350,4 +364,271 @@ def binary_cross_entropy_with_logits(
         return wrapped_like(logits, losses) if losses.ndim else losses[()]
     if reduction == "mean":
         return np.float64(total / z.size) if z.size else np.float64("nan")
+    return np.float64(total)
+
+
+# ---- cross-entropy ---------------------------------------------------------------------------------
+
+
+cdef int describe_slices(object array, int axis, slice_operand *target) except -1:
+    """An array with the class axis, seen from one slice to the next."""
+    cdef cnp.ndarray elements
+    if array is None:
+        target.stride = 0
+        return describe(None, &target.first)
+    elements = array
+    target.stride = cnp.PyArray_STRIDE(elements, axis)
+    if cnp.PyArray_SIZE(elements):
+        describe((<object> elements)[(slice(None),) * axis + (0, ...)], &target.first)
+    else:
+        describe(elements, &target.first)
+    return 0
+
+
+cdef int cut_slices(cnp.ndarray x, cnp.ndarray out, int axis, bint alike, slices *cut) except -1:
+    """Along the class axis; ``alike`` says that no other array is walked with these two."""
+    cdef int i, itemsize = <int> cnp.PyArray_ITEMSIZE(x)
+    begin_walk(&cut.kept, cnp.PyArray_BYTES(x), cnp.PyArray_BYTES(out), NULL)
+    begin_walk(&cut.reduced, NULL, NULL, NULL)
+    for i in range(cnp.PyArray_NDIM(x)):
+        append_axis(
+            &cut.reduced if i == axis else &cut.kept, cnp.PyArray_DIM(x, i), cnp.PyArray_STRIDE(x, i),
+            cnp.PyArray_STRIDE(out, i), 0,
+        )
+    if alike:
+        merge_axes(&cut.kept)
+    pad_axes(&cut.kept, 1, itemsize)
+    pad_axes(&cut.reduced, 1, itemsize)
+    return 0
+
+
+def targets_of_classes(arguments, target, z, axis):
+    """Labels, or probabilities, and the other None."""
+    kept = z.shape[:axis] + z.shape[axis + 1:]
+    y = arguments.numbers(
+        "target", target, "give such slices the label ignore_index, or a sample_weight of 0"
+    )
+    if y.dtype not in NUMBER_TYPES:
+        y = y.astype(np.float64)
+    if y.dtype.kind == "f":
+        if y.shape == z.shape:
+            return None, y
+        if y.shape == kept:
+            raise arguments.refuse(
+                TypeError, "target", f"has dtype {y.dtype}, and labels are integers: convert them with "
+                "astype(np.int64), missing ones to ignore_index"
+            )
+    elif y.shape == kept:
+        return y, None
+    fault = f"has shape {y.shape}; the logits {z.shape} with classes along axis {axis} need labels of shape {kept}"
+    if z.ndim > 2 and axis != 1 and y.shape == (z.shape[0], *z.shape[2:]):
+        fault += ". These labels fit classes along axis 1, as PyTorch has them: pass axis=1"
+    elif y.shape == z.shape:
+        fault += ", or probabilities as floating-point numbers: convert with astype(float)"
+    else:
+        fault += f", or probabilities of shape {z.shape}"
+    raise arguments.refuse(ValueError, "target", fault)
+
+
+def cross_entropy(
+    logits, target, weight=None, *, axis=-1, sample_weight=None, ignore_index=-100, label_smoothing=0.0,
+    reduction="mean", out=None, grad=None, hess=None,
+):
+    """
+    cross_entropy(logits, target, weight=None, *, axis=-1, sample_weight=None, ignore_index=-100,
+                  label_smoothing=0.0, reduction="mean", out=None, grad=None, hess=None)
+
+    Cross-entropy of the classes' logits, with its first and second derivative in the same pass.
+
+    The loss of a classifier: ``logsumexp(z) - z[label]`` for each slice z along `axis`. No softmax is needed
+    before it, and none must be applied.
+
+    Parameters
+    ----------
+    logits : array_like
+        Scores of the classes along `axis`. float32 and float64 are computed in their own precision,
+        float16 in float32, bool and integers in float64.
+    target : array_like
+        Labels of any integer dtype or bool, of the shape of `logits` without `axis`; or probabilities in
+        [0, 1], floating-point, of the shape of `logits`. They need not add up to 1.
+    weight : array_like, optional
+        One weight for each class.
+    axis : int, optional
+        Where the classes are. PyTorch has them along axis 1: pass ``axis=1`` for its layout of more than two
+        dimensions.
+    sample_weight : array_like, optional
+        Weights of the slices, broadcast to the shape of `logits` without `axis`. A weight of 0 silences a
+        slice, whatever its logits are.
+    ignore_index : int, optional
+        Slices with this label do not count.
+    label_smoothing : float, optional
+        Between 0 and 1: how much of the target is spread evenly over all classes.
+    reduction : {"mean", "sum", "none"}, optional
+        What is returned. The mean divides by the sum of the weights that count: those of the labels times
+        `sample_weight`; with probabilities by the sum of `sample_weight` alone. That is what PyTorch does.
+    out : ndarray, optional
+        Where the losses go if `reduction` is "none". It is returned.
+    grad : ndarray, optional
+        Receives the derivative of the result with respect to the logits: of the mean or of the sum, or with
+        "none" of each loss with respect to the logits of its slice. It has the shape of `logits` and the
+        dtype of the computation, any strides, and may be `logits` itself.
+    hess : ndarray, optional
+        Receives the diagonal of the Hessian, as `grad` does the first derivative.
+
+    Returns
+    -------
+    numpy.float64 or ndarray
+        The mean or the sum, in float64 also for float32 logits, each loss added without rounding; with
+        "none" the losses, one for each slice. The mean is NaN if no slice counts.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not made of real numbers, labels are not integers, `logits` are long double, or a
+        result is no array of the right dtype.
+    ValueError
+        If a label is missing or no class, a probability is not within [0, 1], shapes do not fit, or an array
+        for results is read-only, or overlaps an input without being the very same array as `logits`. Nothing
+        is written then.
+    numpy.exceptions.AxisError
+        If `logits` have no such axis.
+
+    See Also
+    --------
+    binary_cross_entropy_with_logits : the loss of two classes, from one logit.
+    log_softmax : its elements at the labels are the losses, but for the sign.
+
+    Notes
+    -----
+    With q the target after smoothing, times the class weights, and Q its sum, the loss is ``sum(q *
+    (logsumexp(z) - z))``, its first derivative ``Q p - q`` and its second ``Q p (1 - p)``, where p is the
+    softmax of z. The error of a loss is at most 2 units in the last place, also near 0: the largest logit is
+    left out of the sum, whose log1p is taken. An infinite logit of the label costs 0, and one of another
+    class infinity. The result does not depend on strides nor on the number of threads.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastlogit import cross_entropy
+    >>> z = np.array([[2.0, 1.0, -1.0], [0.0, 40.0, 0.0]])
+    >>> grad = np.empty_like(z)
+    >>> cross_entropy(z, [0, 1], grad=grad)
+    np.float64(0.1747510373715432)
+    >>> grad.round(4)
+    array([[-0.1474,  0.1297,  0.0176],
+           [ 0.    , -0.    ,  0.    ]])
+
+    A confident and correct classifier costs little, and not 0:
+
+    >>> cross_entropy(z, [0, 1], reduction="none")
+    array([3.49502075e-01, 8.49670851e-18])
+    """
+    cdef cross_entropies call
+    cdef label_survey surveyed
+    cdef double total = 0
+    cdef double[::1] class_weights
+    cdef int failed, threads, class_axis
+    cdef Py_ssize_t size
+    cdef bint single
+    arguments = Call("cross_entropy")
+    arguments.check_reduction(reduction)
+    z = arguments.logits(logits)
+    if z.ndim == 0:
+        raise arguments.refuse(ValueError, "logits", "are a single number; they need an axis of classes")
+    try:
+        class_axis = normalize_axis_index(operator.index(axis), z.ndim)
+    except TypeError:
+        raise arguments.refuse(TypeError, "axis", f"is {axis!r}; it must be one integer") from None
+    if z.shape[class_axis] == 0:
+        raise arguments.refuse(ValueError, "logits", f"have no classes: their shape is {z.shape}")
+    labels, probabilities = targets_of_classes(arguments, target, z, class_axis)
+    kept = z.shape[:class_axis] + z.shape[class_axis + 1:]
+    if not isinstance(label_smoothing, numbers.Real) or isinstance(label_smoothing, bool):
+        raise arguments.refuse(
+            TypeError, "label_smoothing", f"must be a number, not {type(label_smoothing).__name__}"
+        )
+    if not 0 <= label_smoothing <= 1:
+        raise arguments.refuse(ValueError, "label_smoothing", f"is {label_smoothing!r}; it must be within [0, 1]")
+    try:
+        call.ignored = operator.index(ignore_index)
+    except (TypeError, OverflowError):
+        raise arguments.refuse(
+            TypeError, "ignore_index", f"is {ignore_index!r}; it must be an integer, a label that does not count"
+        ) from None
+    w = None
+    call.class_weights = NULL
+    if weight is not None:
+        w = arguments.numbers("weight", weight, "fill them with 0")
+        if w.shape != (z.shape[class_axis],):
+            raise arguments.refuse(
+                ValueError, "weight", f"has shape {w.shape}; it must have one element for each of the "
+                f"{z.shape[class_axis]} classes. Weights of the samples are sample_weight"
+            )
+        class_weights = np.ascontiguousarray(w, np.float64)
+        call.class_weights = &class_weights[0]
+    samples = None if sample_weight is None else arguments.operand(
+        "sample_weight", sample_weight, kept, "fill them with 0"
+    )
+    if out is not None and reduction != "none":
+        raise arguments.refuse(
+            ValueError, "out", f"takes the losses of reduction='none', and reduction is {reduction!r}; a "
+            "reduced loss is returned as a number"
+        )
+    inputs = {
+        "logits": z, "target": labels if probabilities is None else probabilities, "weight": w,
+        "sample_weight": samples,
+    }
+    for argument, result, shape in (("out", out, kept), ("grad", grad, z.shape), ("hess", hess, z.shape)):
+        if result is not None:
+            arguments.check_result(argument, result, shape, z.dtype, inputs)
+            inputs[argument] = result
+    if probabilities is not None:
+        check_targets(arguments, probabilities)
+    losses = out
+    if losses is None and reduction == "none":
+        losses = np.empty(kept, z.dtype)
+    call.slices = z.size // z.shape[class_axis]
+    call.classes = z.shape[class_axis]
+    call.smoothing = label_smoothing
+    call.factor = 1
+    describe(labels, &call.labels)
+    describe_slices(probabilities, class_axis, &call.probabilities)
+    describe(samples, &call.sample_weight)
+    describe(losses, &call.loss)
+    describe_slices(hess if grad is not None else None, class_axis, &call.curvature)
+    size = z.size
+    with nogil:
+        threads = threads_for(size, SMALLEST_PARALLEL_CROSS_ENTROPY)
+        categorical.survey(&call, &surveyed, threads)
+    if surveyed.first_invalid >= 0:
+        raise arguments.refuse(
+            ValueError, "target", f"is {labels.flat[surveyed.first_invalid]} at "
+            f"{position_in(labels.shape, surveyed.first_invalid) if labels.ndim else 'its only position'}, and "
+            f"there are {z.shape[class_axis]} classes: labels are 0 to {z.shape[class_axis] - 1}, or "
+            f"ignore_index ({ignore_index}) where none is known"
+        )
+    if reduction == "mean":
+        call.factor = 1 / surveyed.weight if surveyed.weight else 0.0
+    derivative = grad if grad is not None else hess
+    call.function = CROSS_ENTROPY
+    if grad is not None:
+        call.function = CROSS_ENTROPY_GRADIENT
+    elif hess is not None:
+        call.function = CROSS_ENTROPY_CURVATURE
+    if size:
+        cut_slices(z, z if derivative is None else derivative, class_axis, grad is None or hess is None, &call.cut)
+        single = z.dtype == np.float32
+        with nogil:
+            if single:
+                failed = categorical.float32(NULL, &call, &total, threads)
+            else:
+                failed = categorical.float64(NULL, &call, &total, threads)
+        if failed:
+            raise MemoryError("cross_entropy: no memory for the sums; nothing was written")
+    if reduction == "none":
+        if out is not None:
+            return out
+        return losses if losses.ndim else losses[()]
+    if reduction == "mean":
+        return np.float64(total / surveyed.weight) if surveyed.weight else np.float64("nan")
     return np.float64(total)

@@ -10,7 +10,7 @@ from libc.string cimport memcpy
 from fastlogit.kernels.arithmetic cimport exclusive_bytes, exclusive_doubles, float32, float64, real
 from fastlogit.kernels.blocks cimport SCRATCH, chunk, lanes, what_follows, worker
 from fastlogit.kernels.expsum cimport (
-    BLOCK, MOST_LANES, QUARTER, WITHOUT_LARGEST, add_four, add_halves, initial_sum, keeps, kept_term,
+    BLOCK, MOST_LANES, QUARTER, add_four, add_halves, initial_sum, keeps, kept_term, leaves_out,
     lanes_of, quarter_of, scaled_sums, scaling, shifts, summation,
 )
 from fastlogit.kernels.memory cimport prefetch, stream
@@ -168,7 +168,7 @@ cdef inline void add_across(
     for j in range(width):
         shift[j], exponent[j] = <real> scale.shift[j], <real> scale.exponent[j]
         lowest[j] = <real> scale.lowest[j]
-        largest[j] = <real> sums.largest[j] if mode == WITHOUT_LARGEST else -INFINITY
+        largest[j] = <real> sums.largest[j] if leaves_out(mode) else -INFINITY
         others[j] = 0
         absent[j] = -INFINITY
     while start < part.stop:
@@ -180,8 +180,8 @@ cdef inline void add_across(
         else:
             x = <real *> (group.x.start + start * group.x.strides[0])
             panel = contiguous_rows[real](x, count, width, group.x.strides[0])
-            x = <real *> (group.out.start + start * group.out.strides[0])
-            out = contiguous_rows[real](x, count, width, group.out.strides[0])
+            x = <real *> (group.terms.start + start * group.terms.strides[0])
+            out = contiguous_rows[real](x, count, width, group.terms.strides[0])
         positions += 4 * min(quarter, count)
         for i in range(min(quarter, count)):
             for k in range(4):
@@ -213,11 +213,11 @@ cdef inline void add_across(
                     if i + k * quarter < count:
                         memcpy(&out[i + k * quarter, 0], &kept[k * width], width * sizeof(real))
         if keeps(mode) and group.staged and n > BLOCK:
-            scatter[real](&out[0, 0], &group.out, group.count, start, start + count)
+            scatter[real](&out[0, 0], &group.terms, group.count, start, start + count)
             space.gathered = -1
         start += count
     for j in range(width):
-        if mode == WITHOUT_LARGEST:
+        if leaves_out(mode):
             sums.ties[j] = positions - others[j]
         else:
             sums.largest[j] = largest[j]
@@ -295,7 +295,9 @@ cdef inline void write_across(
         x = <real *> (group.out.start + start * group.out.strides[0])
         out = contiguous_rows[real](x, part.stop - start, width, group.out.strides[0])
         if not from_x:
-            write_rows[real](function, out, out, coefficient, False)
+            x = <real *> (group.terms.start + start * group.terms.strides[0])
+            panel = contiguous_rows[real](x, part.stop - start, width, group.terms.strides[0])
+            write_rows[real](function, panel, out, coefficient, False)
             return
         x = <real *> (group.x.start + start * group.x.strides[0])
         panel = contiguous_rows[real](x, part.stop - start, width, group.x.strides[0])
@@ -308,6 +310,12 @@ cdef inline void write_across(
         stop = min(start + BLOCK, part.stop)
         x = stage_panel[real](group, start, stop, from_x, space, NULL)
         panel = contiguous_rows[real](x, stop - start, width, width * sizeof(real))
-        write_rows[real](function, panel, panel, coefficient, False)
-        put_panel[real](x, group, start, stop, space)
+        if group.rereads_terms:
+            x = <real *> (space.scratch + SCRATCH // 2)
+            out = contiguous_rows[real](x, stop - start, width, width * sizeof(real))
+            write_rows[real](function, panel, out, coefficient, False)
+            scatter[real](x, &group.out, group.count, start, stop)
+        else:
+            write_rows[real](function, panel, panel, coefficient, False)
+            put_panel[real](x, group, start, stop, space)
         start = stop

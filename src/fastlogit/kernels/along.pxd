@@ -11,7 +11,7 @@ from libc.string cimport memcpy
 from fastlogit.kernels.arithmetic cimport float32, real
 from fastlogit.kernels.blocks cimport chunk, lane_of, lanes, what_follows, worker
 from fastlogit.kernels.expsum cimport (
-    BLOCK, CHUNK, QUARTER, WITHOUT_LARGEST, add_four, add_halves, initial_sum, keeps, kept_term, quarter_of,
+    BLOCK, CHUNK, QUARTER, add_four, add_halves, initial_sum, keeps, kept_term, leaves_out, quarter_of,
     scaled_sums, scaling, shifts, summation,
 )
 from fastlogit.kernels.memory cimport LINE, prefetch, stream
@@ -129,7 +129,7 @@ cdef inline void begin_lane(
     for i in range(QUARTER):
         high[i] = initial_sum[real](NULL, mode, offset)
         low[i] = others[i] = 0
-        largest[i] = largest_element if mode == WITHOUT_LARGEST else -INFINITY
+        largest[i] = largest_element if leaves_out(mode) else -INFINITY
 
 
 cdef inline void add_block(
@@ -170,7 +170,7 @@ cdef inline void end_lane(
     add_halves[real](high, low, 2)
     add_halves[real](high, low, 1)
     sums.high[lane], sums.low[lane] = high[0], low[0]
-    if mode == WITHOUT_LARGEST:
+    if leaves_out(mode):
         for i in range(8):
             others[i] += others[i + 8]
         for i in range(8):
@@ -231,7 +231,7 @@ cdef inline void add_along(
             sums.ties[j] += BLOCK
         end_lane[real](mode, group, j, high, low, largest, others, sums)
         if keeps(mode) and group.staged:
-            unstage_lane[real](group, j, part.start, part.stop, out)
+            unstage_lane[real](&group.terms, j, part.start, part.stop, out)
 
 
 # ---- results ---------------------------------------------------------------------------------------
@@ -285,7 +285,7 @@ cdef inline void write_along(
                     function, contiguous[real](x, stop - start), contiguous[real](x, stop - start),
                     coefficient,
                 )
-                unstage_lane[real](group, j, start, stop, x)
+                unstage_lane[real](&group.out, j, start, stop, x)
                 start = stop
             continue
         out = lane_of[real](&group.out, j, part.start, NULL)

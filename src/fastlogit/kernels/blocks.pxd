@@ -61,10 +61,12 @@ cdef struct lanes:
     const plan *plan
     array_part x
     array_part out
+    array_part terms  # where they are kept until the results are written
     array_part mask
     Py_ssize_t count
     direction runs
     bint staged
+    bint rereads_terms  # whether the terms are needed once more after the results are written
 
 
 cdef struct chunk:
@@ -194,8 +196,21 @@ cdef inline void make_plan(
     plan_segments(planned)
     choose_direction(planned)
     planned.width = max(<Py_ssize_t> 1, min(panel, planned.width))
+    count_groups(planned)
+
+
+cdef inline void count_groups(plan *planned) noexcept nogil:
+    cdef const slices *cut = planned.slices
     planned.groups_along_axis = (cut.kept.shape[planned.lane_axis] + planned.width - 1) // planned.width
     planned.groups = size(&cut.kept) // cut.kept.shape[planned.lane_axis] * planned.groups_along_axis
+
+
+cdef inline void stage_everything(plan *planned) noexcept nogil:
+    """For one more array, which does not lie as the others do."""
+    planned.staged = True
+    if planned.runs == ALONG:
+        planned.width = 1
+        count_groups(planned)
 
 
 # ---- one group -------------------------------------------------------------------------------------
@@ -233,6 +248,8 @@ cdef inline void locate(const plan *planned, Py_ssize_t index, lanes *group) noe
     group.plan = planned
     group.x = part_of(reduced, &reduced.x_strides[0], x, kept.x_strides[lane_axis])
     group.out = part_of(reduced, &reduced.out_strides[0], out, kept.out_strides[lane_axis])
+    group.terms = group.out
+    group.rereads_terms = False
     group.mask = part_of(reduced, &reduced.mask_strides[0], mask, kept.mask_strides[lane_axis])
     group.count = min(planned.width, kept.shape[lane_axis] - lane)
     group.runs = planned.runs

@@ -75,6 +75,7 @@ cdef enum summation:
     WITHOUT_LARGEST  # which is known; so the others count for themselves, however small
     KEPT  # with the largest, and each term is kept
     KEPT_SHIFTED  # also where `exp_range` shifts
+    KEPT_WITHOUT_LARGEST  # without the largest, which is known, and each term is kept
 
 
 cdef struct scaling:
@@ -116,19 +117,24 @@ cdef inline Py_ssize_t lanes_of(real *tag) noexcept nogil:
 
 
 cdef inline bint keeps(summation mode) noexcept nogil:
-    return True if mode == KEPT else mode == KEPT_SHIFTED
+    return True if mode == KEPT else True if mode == KEPT_SHIFTED else mode == KEPT_WITHOUT_LARGEST
+
+
+cdef inline bint leaves_out(summation mode) noexcept nogil:
+    """Whether the sum is without the largest element."""
+    return True if mode == WITHOUT_LARGEST else mode == KEPT_WITHOUT_LARGEST
 
 
 cdef inline bint shifts(summation mode) noexcept nogil:
     """Whether terms may have a shift. Only KEPT and WITH_LARGEST know that there is none."""
-    return True if mode == WITHOUT_LARGEST else mode == KEPT_SHIFTED
+    return True if leaves_out(mode) else mode == KEPT_SHIFTED
 
 
 cdef inline double initial_sum(real *tag, summation mode, double offset) noexcept nogil:
     if real is float32:
         return 0
     else:
-        return 0 if mode == WITHOUT_LARGEST else offset
+        return 0 if leaves_out(mode) else offset
 
 
 cdef inline double most_above(real *tag, bint keeps_terms) noexcept nogil:
@@ -170,7 +176,7 @@ cdef inline void add_four(
     cdef real first, second
     cdef real term0 = terms[0], term1 = terms[1], term2 = terms[2], term3 = terms[3]
     cdef real tail0 = tails[0], tail1 = tails[1], tail2 = tails[2], tail3 = tails[3]
-    if mode == WITHOUT_LARGEST:
+    if leaves_out(mode):
         others[0] = others[0] + 1 if elements[0] != largest[0] else others[0]
         others[0] = others[0] + 1 if elements[1] != largest[0] else others[0]
         others[0] = others[0] + 1 if elements[2] != largest[0] else others[0]
@@ -191,7 +197,7 @@ cdef inline void add_four(
     if real is float32:
         high[0] += (<double> term0 + <double> term1) + (<double> term2 + <double> term3)
         low[0] += (tail0 + tail1) + (tail2 + tail3)
-    elif mode == WITHOUT_LARGEST:
+    elif leaves_out(mode):
         add_by_size(high, low, term0)
         add_by_size(high, low, term1)
         add_by_size(high, low, term2)

@@ -14,7 +14,10 @@ from fastlogit.kernels.doubles cimport add_exactly, reciprocal, renormalise
 from fastlogit.kernels.expsum cimport MOST_LANES, relative_sums, scaled_sums, scaling, slice_sums
 from fastlogit.kernels.formulas cimport TWO_64, TWO_MINUS_HEADROOM, log_positive
 from fastlogit.kernels.terms cimport exp_double, exp_term
-from fastlogit.kernels.slices cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, slice_function
+from fastlogit.kernels.slices cimport (
+    CROSS_ENTROPY, CROSS_ENTROPY_CURVATURE, CROSS_ENTROPY_GRADIENT, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX,
+    slice_function,
+)
 
 
 cdef extern from *:
@@ -38,6 +41,9 @@ cdef enum:
     RECIPROCAL_TAIL
     RECIPROCAL_TIMES_TAIL  # of a term
     LARGEST_SHARE
+    # and the derivatives of the cross-entropy besides
+    FACTOR  # of a share
+    SHARE_OF_OTHERS  # 1 - LARGEST_SHARE
 
     # log_softmax
     LARGEST = 0
@@ -46,7 +52,7 @@ cdef enum:
     # logsumexp
     RESULT = 0
 
-    MOST_COEFFICIENTS = 5
+    MOST_COEFFICIENTS = 7
 
 
 cdef struct coefficients:
@@ -71,10 +77,41 @@ cdef inline traits traits_of(slice_function function) noexcept nogil:
         these.keeps_terms, these.is_one_number, these.coefficients = False, False, LOG_SUM + 1
     elif function == LOGSUMEXP:
         these.keeps_terms, these.is_one_number, these.coefficients = False, True, RESULT + 1
+    elif function == CROSS_ENTROPY:
+        these.keeps_terms, these.is_one_number, these.coefficients = False, True, 0
+    elif function == CROSS_ENTROPY_GRADIENT or function == CROSS_ENTROPY_CURVATURE:
+        these.keeps_terms, these.is_one_number, these.coefficients = True, False, SHARE_OF_OTHERS + 1
     return these
 
 
 # ---- from sums to coefficients ---------------------------------------------------------------------
+
+
+cdef inline void set_shares(
+    real *tag, Py_ssize_t lane, const double *high, const double *low, const double *unit, double term,
+    coefficients *result,
+) noexcept nogil:
+    """From a sum and the exact term of the largest element, both with tails, to the shares.
+
+    ``term`` is that element as its share is chosen by: infinite where it is one of many.
+    """
+    cdef double share_of_unit, inverse, inverse_tail, middle = 0.05, reach = 0.53
+    cdef double half_unit = HALF_UNIT_32 if real is float32 else HALF_UNIT
+    cdef double lift = TWO_64 if real is float32 else TWO_120
+    if real is float32 and not FUSED:
+        middle, reach = 0, 0.48
+    inverse = reciprocal(high[lane], low[lane], &inverse_tail)
+    share_of_unit = unit[0] * inverse
+    share_of_unit = share_of_unit + (
+        (unit[0] * inverse_tail + unit[1] * inverse) - residual64(unit[0], inverse, share_of_unit)
+    )
+    if real is float32:
+        inverse_tail = (inverse - <real> inverse) + inverse_tail
+    result.of_lane[LARGEST_TERM][lane] = term
+    result.of_lane[RECIPROCAL][lane] = inverse * lift
+    result.of_lane[RECIPROCAL_TAIL][lane] = (inverse_tail + middle * half_unit * inverse) * lift
+    result.of_lane[RECIPROCAL_TIMES_TAIL][lane] = reach * half_unit * (inverse * lift)
+    result.of_lane[LARGEST_SHARE][lane] = share_of_unit
 
 
 cdef inline void prepare_softmax(
@@ -82,41 +119,55 @@ cdef inline void prepare_softmax(
 ) noexcept nogil:
     cdef double high[MOST_LANES]
     cdef double low[MOST_LANES]
-    cdef double unit, unit_tail, share_of_unit, inverse, inverse_tail, alone, half_unit, lift
-    cdef double middle = 0.05, reach = 0.53
+    cdef double unit[2]
+    cdef double alone
     cdef real term, tail
     cdef Py_ssize_t j
-    half_unit = HALF_UNIT_32 if real is float32 else HALF_UNIT
-    lift = TWO_64 if real is float32 else TWO_120
-    if real is float32 and not FUSED:
-        middle, reach = 0, 0.48
     for j in range(width):
-        exp_double(sums.largest[j] - scale.shift[j], scale.exponent[j], &unit, &unit_tail)
+        exp_double(sums.largest[j] - scale.shift[j], scale.exponent[j], &unit[0], &unit[1])
         term = exp_term[real](
             <real> sums.largest[j], True, <real> scale.shift[j], <real> scale.exponent[j],
             <real> scale.lowest[j], &tail,
         )
         # A largest element that outweighs all others has a share that is known better than by its term. Below
         # 3/4 of the sum another element could have the same term.
-        alone = 1.0 if unit > 0.75 * (sums.high[j] + sums.low[j]) else 0.0
-        high[j], low[j] = sums.high[j], sums.low[j] + alone * (unit_tail - tail)
+        alone = 1.0 if unit[0] > 0.75 * (sums.high[j] + sums.low[j]) else 0.0
+        high[j], low[j] = sums.high[j], sums.low[j] + alone * (unit[1] - tail)
         add_exactly(&high[j], &low[j], alone * -term)
-        add_exactly(&high[j], &low[j], alone * unit)
+        add_exactly(&high[j], &low[j], alone * unit[0])
         renormalise(&high[j], &low[j])
         # Without a finite largest element there are no shares.
         high[j] += sums.largest[j] - sums.largest[j]
-        inverse = reciprocal(high[j], low[j], &inverse_tail)
-        share_of_unit = unit * inverse
-        share_of_unit = share_of_unit + (
-            (unit * inverse_tail + unit_tail * inverse) - residual64(unit, inverse, share_of_unit)
+        set_shares[real](NULL, j, high, low, unit, term if alone == 1 else INFINITY, result)
+
+
+cdef inline void prepare_shares(
+    real *tag, const scaled_sums *others, const scaling *scale, const double *factor, Py_ssize_t width,
+    coefficients *result,
+) noexcept nogil:
+    """Of the derivatives of the cross-entropy, from the sums of all but the largest elements."""
+    cdef double high[MOST_LANES]
+    cdef double low[MOST_LANES]
+    cdef double unit[2]
+    cdef double whole, alone
+    cdef real term, tail
+    cdef Py_ssize_t j
+    for j in range(width):
+        exp_double(others.largest[j] - scale.shift[j], scale.exponent[j], &unit[0], &unit[1])
+        term = exp_term[real](
+            <real> others.largest[j], True, <real> scale.shift[j], <real> scale.exponent[j],
+            <real> scale.lowest[j], &tail,
         )
-        if real is float32:
-            inverse_tail = (inverse - <real> inverse) + inverse_tail
-        result.of_lane[LARGEST_TERM][j] = term if alone == 1 else INFINITY
-        result.of_lane[RECIPROCAL][j] = inverse * lift
-        result.of_lane[RECIPROCAL_TAIL][j] = (inverse_tail + middle * half_unit * inverse) * lift
-        result.of_lane[RECIPROCAL_TIMES_TAIL][j] = reach * half_unit * (inverse * lift)
-        result.of_lane[LARGEST_SHARE][j] = share_of_unit
+        whole = others.ties[j] * unit[0]
+        high[j] = others.high[j]
+        low[j] = others.low[j] + (others.ties[j] * unit[1] - residual64(others.ties[j], unit[0], whole))
+        add_exactly(&high[j], &low[j], whole)
+        renormalise(&high[j], &low[j])
+        high[j] += others.largest[j] - others.largest[j]
+        alone = 1.0 if unit[0] > 0.75 * high[j] else 0.0
+        set_shares[real](NULL, j, high, low, unit, term if alone == 1 else INFINITY, result)
+        result.of_lane[FACTOR][j] = factor[j]
+        result.of_lane[SHARE_OF_OTHERS][j] = (others.high[j] + others.low[j]) / high[j]
 
 
 cdef inline void prepare_logarithm(
@@ -154,6 +205,11 @@ cdef inline void prepare(
         prepare_logarithm[real](NULL, LOG_SOFTMAX, &sums.relative, width, result)
     elif function == LOGSUMEXP:
         prepare_logarithm[real](NULL, LOGSUMEXP, &sums.relative, width, result)
+    elif (
+        function == CROSS_ENTROPY or function == CROSS_ENTROPY_GRADIENT
+        or function == CROSS_ENTROPY_CURVATURE
+    ):
+        pass  # `prepare_shares`, which needs to know the labels
 
 
 # ---- one element -----------------------------------------------------------------------------------
@@ -185,6 +241,18 @@ cdef inline real share(real kept, const real *coefficient, Py_ssize_t apart) noe
     return largest if term >= largest_term else value
 
 
+cdef inline real curvature(real kept, const real *coefficient, Py_ssize_t apart) noexcept nogil:
+    """p (1 - p) times a factor; near p = 1 the rest is known better than by the difference."""
+    cdef real others = coefficient[SHARE_OF_OTHERS * apart], largest_term = coefficient[LARGEST_TERM * apart]
+    cdef real p = share[real](kept, coefficient, apart), rest = 1 - p, term
+    if real is float32:
+        term = fabsf(kept)
+    else:
+        term = fabs(kept)
+    rest = others if term >= largest_term else rest
+    return coefficient[FACTOR * apart] * (p * rest)
+
+
 cdef inline real element(
     slice_function function, real x, const real *coefficient, Py_ssize_t apart
 ) noexcept nogil:
@@ -195,3 +263,9 @@ cdef inline real element(
         return (x - coefficient[LARGEST * apart]) - coefficient[LOG_SUM * apart]
     elif function == LOGSUMEXP:
         return coefficient[RESULT * apart]
+    elif function == CROSS_ENTROPY_GRADIENT:
+        return coefficient[FACTOR * apart] * share[real](x, coefficient, apart)
+    elif function == CROSS_ENTROPY_CURVATURE:
+        return curvature[real](x, coefficient, apart)
+    elif function == CROSS_ENTROPY:
+        return 0

@@ -8,6 +8,9 @@ cdef enum slice_function:
     SOFTMAX
     LOG_SOFTMAX
     LOGSUMEXP
+    CROSS_ENTROPY  # without derivatives
+    CROSS_ENTROPY_GRADIENT
+    CROSS_ENTROPY_CURVATURE
 
 
 cdef struct slices:

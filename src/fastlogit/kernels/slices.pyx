@@ -33,7 +33,7 @@ from fastlogit.kernels.memory cimport end_streaming
 from fastlogit.kernels.scratch cimport begin_scratch
 from fastlogit.kernels.slice_functions cimport RESULT, coefficients, prepare
 from fastlogit.kernels.slices cimport (
-    LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, slice_function, slice_kernels, slices,
+    CROSS_ENTROPY, CROSS_ENTROPY_CURVATURE, CROSS_ENTROPY_GRADIENT, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, slice_function, slice_kernels, slices,
 )
 
 
@@ -72,6 +72,11 @@ cdef void write_results(
     elif function == LOGSUMEXP:
         for j in range(part.group.count):
             lane_of[real](&part.group.out, j, 0, NULL)[0] = <real> answer.of_lane[RESULT][j]
+    elif (
+        function == CROSS_ENTROPY or function == CROSS_ENTROPY_GRADIENT
+        or function == CROSS_ENTROPY_CURVATURE
+    ):
+        pass  # ``cross_entropy.pyx`` writes these
 
 
 # ---- sums relative to the largest element ----------------------------------------------------------

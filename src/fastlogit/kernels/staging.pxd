@@ -2,13 +2,13 @@
 
 from fastlogit.kernels.arithmetic cimport real
 from fastlogit.kernels.blocks cimport SCRATCH, lane_of, lanes, worker
-from fastlogit.kernels.panels cimport gather, mask_lane, mask_panel, put_lane, take_lane
+from fastlogit.kernels.panels cimport array_part, gather, mask_lane, mask_panel, put_lane, take_lane
 
 
 cdef inline real *stage_lane(
     const lanes *group, Py_ssize_t lane, Py_ssize_t start, Py_ssize_t stop, bint from_x, real *scratch
 ) noexcept nogil:
-    """Positions of one slice of ``x`` or ``out``, copied."""
+    """Positions of one slice of ``x`` or of its terms, copied."""
     cdef lanes at = group[0]
     if from_x:
         at.x.start += lane * at.x.lane_stride
@@ -17,17 +17,17 @@ cdef inline real *stage_lane(
             at.mask.start += lane * at.mask.lane_stride
             mask_lane[real](&at.mask, start, stop, scratch)
     else:
-        at.out.start += lane * at.out.lane_stride
-        take_lane[real](&at.out, start, stop, scratch)
+        at.terms.start += lane * at.terms.lane_stride
+        take_lane[real](&at.terms, start, stop, scratch)
     return scratch
 
 
 cdef inline void unstage_lane(
-    const lanes *group, Py_ssize_t lane, Py_ssize_t start, Py_ssize_t stop, const real *scratch
+    const array_part *target, Py_ssize_t lane, Py_ssize_t start, Py_ssize_t stop, const real *scratch
 ) noexcept nogil:
-    cdef lanes at = group[0]
-    at.out.start += lane * at.out.lane_stride
-    put_lane[real](scratch, &at.out, start, stop)
+    cdef array_part at = target[0]
+    at.start += lane * at.lane_stride
+    put_lane[real](scratch, &at, start, stop)
 
 
 cdef inline real *stage_panel(
@@ -36,7 +36,7 @@ cdef inline real *stage_panel(
     """At most BLOCK positions of all lanes, copied unless the scratch memory holds them already."""
     cdef real *panel = <real *> space.scratch
     if space.gathered != start:
-        gather[real](&group.x if from_x else &group.out, group.count, start, stop, panel)
+        gather[real](&group.x if from_x else &group.terms, group.count, start, stop, panel)
         if from_x and group.plan.slices.kept.mask != NULL:
             mask_panel[real](&group.mask, group.count, start, stop, panel)
         space.gathered = start
@@ -50,4 +50,4 @@ cdef inline real *kept_terms(
     cdef Py_ssize_t n = group.plan.n
     if n * <Py_ssize_t> sizeof(real) <= SCRATCH:
         return <real *> space.scratch + lane * n + start
-    return lane_of[real](&group.out, lane, start, NULL)
+    return lane_of[real](&group.terms, lane, start, NULL)
