@@ -118,8 +118,7 @@ class Call:
     def operand(self, argument, value, shape, cure):
         """Numbers of a type that the kernels read, broadcast to a shape."""
         array = self.numbers(argument, value, cure)
-        if array.dtype not in NUMBER_TYPES:
-            array = array.astype(np.float64)
+        array = as_known_type(array)
         try:
             return np.broadcast_to(array, shape)
         except ValueError:
@@ -164,6 +163,14 @@ class Call:
                     ValueError, argument, f"overlaps {name}, which are read while it is written; pass an "
                     "array of its own" + (", or the very same array" if name == "logits" else "")
                 )
+
+
+def as_known_type(array):
+    """Of a type that the kernels read: of another byte order as it is here, other floats as float64."""
+    if array.dtype in NUMBER_TYPES:
+        return array
+    native = array.dtype.newbyteorder("=")
+    return array.astype(native if native in NUMBER_TYPES else np.float64)
 
 
 def overlaps(first, second):
@@ -408,8 +415,7 @@ def targets_of_classes(arguments, target, z, axis):
     y = arguments.numbers(
         "target", target, "give such slices the label ignore_index, or a sample_weight of 0"
     )
-    if y.dtype not in NUMBER_TYPES:
-        y = y.astype(np.float64)
+    y = as_known_type(y)
     if y.dtype.kind == "f":
         if y.shape == z.shape:
             return None, y
@@ -526,7 +532,7 @@ def cross_entropy(
     cdef cross_entropies call
     cdef label_survey surveyed
     cdef double total = 0
-    cdef double[::1] class_weights
+    cdef const double[::1] class_weights
     cdef int failed, threads, class_axis
     cdef Py_ssize_t size
     cdef bint single

@@ -16,7 +16,9 @@ from libc.stdlib cimport free, malloc
 
 from fastlogit.kernels.across cimport add_across, find_largest_across, write_across
 from fastlogit.kernels.along cimport add_along, find_largest_along, write_along
-from fastlogit.kernels.arithmetic cimport enter, environment, float32, float64, leave, real
+from fastlogit.kernels.arithmetic cimport (
+    enter, environment, float32, float64, leave, real, residual64,
+)
 from fastlogit.kernels.blocks cimport (
     ALONG, begin_work, chunk, computed_lanes, has_nan, lanes, locate, make_plan, plan, stage_everything,
     worker, worker_of,
@@ -24,7 +26,7 @@ from fastlogit.kernels.blocks cimport (
 from fastlogit.kernels.cross_entropy cimport (
     cross_entropies, cross_entropy_kernels, label_survey, slice_operand,
 )
-from fastlogit.kernels.doubles cimport add_exactly, add_pairs, multiply_pairs, pair
+from fastlogit.kernels.doubles cimport add_exactly, add_pairs, multiply_pairs, pair, rounded
 from fastlogit.kernels.exact_sum cimport (
     add_to_sum, begin_sum, exact_sum, merge_sums, rounded_sum,
 )
@@ -37,7 +39,7 @@ from fastlogit.kernels.operands cimport all_of, put_elements, label_at, take_ele
 from fastlogit.kernels.panels cimport array_part, position_of, put_lane, take_lane
 from fastlogit.kernels.scratch cimport begin_scratch
 from fastlogit.kernels.slice_functions cimport (
-    LARGEST_SHARE, SHARE_OF_OTHERS, coefficients, prepare_shares,
+    LARGEST_SHARE, LARGEST_TERM, SHARE_OF_OTHERS, coefficients, prepare_shares,
 )
 from fastlogit.kernels.slices cimport CROSS_ENTROPY, CROSS_ENTROPY_CURVATURE, CROSS_ENTROPY_GRADIENT
 from fastlogit.kernels.targets cimport (
@@ -45,6 +47,14 @@ from fastlogit.kernels.targets cimport (
     weighted_distances,
 )
 
+
+cdef extern from *:
+    """
+    /* Half of the smallest number, lifted by HEADROOM. */
+    #define LEAST_OTHERS_32 0x1p-30
+    #define LEAST_OTHERS 0x1p-955
+    """
+    const double LEAST_OTHERS_32, LEAST_OTHERS
 
 cdef enum:
     GROUPS_OF_THREAD = 4  # as for the functions of slices
@@ -338,9 +348,15 @@ cdef void write_segment(
 
 
 cdef inline pair log_sum_of(real *tag, const relative_sums *sums, Py_ssize_t lane, pair offset) noexcept nogil:
-    """offset + log(sum of exp(z - largest))."""
-    cdef double high = sums.ties[lane], low = sums.low[lane] * TWO_MINUS_HEADROOM
-    add_exactly(&high, &low, sums.high[lane] * TWO_MINUS_HEADROOM)
+    """offset + log(sum of exp(z - largest)).
+
+    Elements out of reach of a term, infinite ones among them, have the smallest one instead of none. What
+    they come to is below half of the smallest number, and is dropped.
+    """
+    cdef double high = sums.ties[lane], low = 0, least = LEAST_OTHERS_32 if real is float32 else LEAST_OTHERS
+    if not sums.high[lane] < least:
+        low = sums.low[lane] * TWO_MINUS_HEADROOM
+        add_exactly(&high, &low, sums.high[lane] * TWO_MINUS_HEADROOM)
     if not fabs(offset.high) < INFINITY:
         return pair(offset.high, 0)
     # exp(tail) is 1 + tail to all digits that count.
@@ -379,7 +395,7 @@ cdef double loss_of(
             ),
         )
     loss = multiply_pairs(loss, pair(work.sample_weight[j], 0))
-    return loss.high + loss.low
+    return rounded(loss)
 
 
 cdef double infinite_loss(const cross_entropies *call, const group_work *work, Py_ssize_t j) noexcept nogil:
@@ -444,10 +460,10 @@ cdef void finish_sums(real *tag, const cross_entropies *call, group_work *work) 
     for j in range(width):
         work.factor[j] = 0
     for j in range(work.group.count):
-        work.weight[j] = work.label_weight[j] if has_labels(call) else sums.of_target[j].weight.high
+        work.weight[j] = work.label_weight[j] if has_labels(call) else rounded(sums.of_target[j].weight)
         if call.smoothing != 0:
             work.weight[j] = (1 - call.smoothing) * work.weight[j] + (
-                call.smoothing / call.classes * sums.of_classes[j].weight.high
+                call.smoothing / call.classes * rounded(sums.of_classes[j].weight)
             )
         work.factor[j] = work.weight[j] * work.sample_weight[j] * call.factor
         if work.silent[j]:
@@ -485,14 +501,24 @@ cdef void mend_label(real *tag, const cross_entropies *call, group_work *work, P
 cdef void subtract_targets(
     real *tag, const cross_entropies *call, group_work *work, Py_ssize_t j
 ) noexcept nogil:
-    """The gradient is what the shares have more than the targets."""
+    """From Q p to Q p - q = (Q - q) p - q (1 - p), q a target with its weights and Q their sum.
+
+    The second form loses nothing where p is near 1. Q - q is taken apart into that of the targets and that of
+    label smoothing, so that it keeps its digits where nearly all of Q is q.
+    """
     cdef real gradient[BLOCK_OF_TARGETS]
     cdef double target[BLOCK_OF_TARGETS]
     cdef double weight[BLOCK_OF_TARGETS]
     cdef double scale = work.sample_weight[j] * call.factor, spread = call.smoothing / call.classes
-    cdef double kept = 1 - call.smoothing
+    cdef double kept = 1 - call.smoothing, whole = work.weight[j], q, others, rest
+    cdef double most = INFINITY, rest_of_most = work.answer.of_lane[SHARE_OF_OTHERS][j]
+    cdef pair of_target = work.parts.of_target[j].weight, of_classes = work.parts.of_classes[j].weight
     cdef Py_ssize_t start = 0, stop, i
     cdef array_part out = work.group.out
+    if has_labels(call):
+        of_target = pair(work.label_weight[j], 0)
+    if work.answer.of_lane[LARGEST_TERM][j] < INFINITY:
+        most = <real> work.answer.of_lane[LARGEST_SHARE][j]
     out.start += j * out.lane_stride
     while start < call.classes:
         stop = min(start + BLOCK_OF_TARGETS, call.classes)
@@ -504,7 +530,12 @@ cdef void subtract_targets(
         else:
             take_probabilities(call, work.first + j * work.step, start, stop, target)
         for i in range(stop - start):
-            gradient[i] = <real> (<double> gradient[i] - scale * (weight[i] * (kept * target[i] + spread)))
+            q = weight[i] * target[i]
+            others = (of_target.high - q) + (of_target.low + residual64(weight[i], target[i], q))
+            others = kept * others + spread * ((of_classes.high - weight[i]) + of_classes.low)
+            q = kept * q + spread * weight[i]
+            rest = rest_of_most if gradient[i] >= most else 1 - gradient[i] / work.factor[j]
+            gradient[i] = <real> (gradient[i] * (others / whole) - scale * (q * rest))
         put_lane[real](gradient, &out, start, stop)
         start = stop
 
@@ -524,12 +555,12 @@ cdef void mend_lane(real *tag, const cross_entropies *call, group_work *work, Py
     cdef Py_ssize_t i
     if call.curvature.first.start != NULL:
         curvature = curvature_part(call, work)
-    if work.silent[j] or work.infinite[j] >= 0:
+    if work.silent[j] or work.infinite[j] >= 0 or work.weight[j] == 0:
         if not has_gradient or call.curvature.first.start != NULL:
             fill_lane[real](NULL, &curvature, j, call.classes, 0)
         if has_gradient:
             fill_lane[real](NULL, &work.group.out, j, call.classes, 0)
-        if has_gradient and not work.silent[j]:
+        if has_gradient and work.infinite[j] >= 0 and not work.silent[j]:
             for i in range(call.classes):
                 share = work.factor[j] if i == work.infinite[j] else 0
                 element_of[real](&work.group.out, j, i, NULL)[0] = <real> (

@@ -44,6 +44,10 @@ cdef struct pair:  # high + low
     double low
 
 
+cdef inline double rounded(pair a) noexcept nogil:
+    return a.high + a.low
+
+
 cdef inline pair add_pairs(pair a, pair b) noexcept nogil:
     """The tail of an infinite sum is 0."""
     cdef pair total = a

@@ -5,7 +5,7 @@ makes a result of one element. Cython turns each of these chains of comparisons 
 ``-Werror=switch-enum`` refuses one that forgets a function.
 """
 
-from libc.math cimport INFINITY, fabs, fabsf
+from libc.math cimport INFINITY, fabs, fabsf, frexp, ldexp
 
 from fastlogit.kernels.arithmetic cimport (
     FUSED, float32, float64, muladd, real, residual, residual64,
@@ -23,6 +23,7 @@ from fastlogit.kernels.slices cimport (
 cdef extern from *:
     """
     #define TWO_120 0x1p120
+    #define ABOVE_HALF (0.5 + 0x1p-20)
     /* A term with its tail is term (1 + c sign), the sign that of the tail, at most 1.061 half units away.
        With (0.05 +- 0.53) half units positive tails are 0.481 off and negative ones 0.48, less than half:
        equal elements, 2^k of them, have exactly 2^-k each. float32 without fused multiply-add has no room
@@ -30,7 +31,11 @@ cdef extern from *:
     #define HALF_UNIT 0x1p-53
     #define HALF_UNIT_32 0x1p-24
     """
-    const double TWO_120, HALF_UNIT, HALF_UNIT_32
+    const double TWO_120, ABOVE_HALF, HALF_UNIT, HALF_UNIT_32
+
+
+cdef enum:
+    LOWEST_WAY_DOWN = -60
 
 
 # The coefficients of a result; which there are, its function says.
@@ -41,9 +46,11 @@ cdef enum:
     RECIPROCAL_TAIL
     RECIPROCAL_TIMES_TAIL  # of a term
     LARGEST_SHARE
-    # and the derivatives of the cross-entropy besides
-    FACTOR  # of a share
-    SHARE_OF_OTHERS  # 1 - LARGEST_SHARE
+    # and the derivatives of the cross-entropy besides, whose shares have a factor: what is lifted has its
+    # digits, and the power of two comes with the way down
+    DOWN  # from what is lifted
+    DOWN_TO_SHARE  # without the factor
+    SHARE_OF_OTHERS  # of all but the largest element, without the factor
 
     # log_softmax
     LARGEST = 0
@@ -52,7 +59,7 @@ cdef enum:
     # logsumexp
     RESULT = 0
 
-    MOST_COEFFICIENTS = 7
+    MOST_COEFFICIENTS = 8
 
 
 cdef struct coefficients:
@@ -89,11 +96,12 @@ cdef inline traits traits_of(slice_function function) noexcept nogil:
 
 cdef inline void set_shares(
     real *tag, Py_ssize_t lane, const double *high, const double *low, const double *unit, double term,
-    coefficients *result,
+    double factor, coefficients *result,
 ) noexcept nogil:
-    """From a sum and the exact term of the largest element, both with tails, to the shares.
+    """From a sum and the exact term of the largest element, both with tails, to the shares times a factor.
 
-    ``term`` is that element as its share is chosen by: infinite where it is one of many.
+    ``term`` is that element as its share is chosen by: infinite where it is one of many. The coefficients of
+    lifted shares have the digits of the factor; `set_way_down` has its power of two.
     """
     cdef double share_of_unit, inverse, inverse_tail, middle = 0.05, reach = 0.53
     cdef double half_unit = HALF_UNIT_32 if real is float32 else HALF_UNIT
@@ -101,6 +109,9 @@ cdef inline void set_shares(
     if real is float32 and not FUSED:
         middle, reach = 0, 0.48
     inverse = reciprocal(high[lane], low[lane], &inverse_tail)
+    if factor != 1:
+        inverse_tail = inverse_tail * factor - residual64(inverse, factor, inverse * factor)
+        inverse *= factor
     share_of_unit = unit[0] * inverse
     share_of_unit = share_of_unit + (
         (unit[0] * inverse_tail + unit[1] * inverse) - residual64(unit[0], inverse, share_of_unit)
@@ -112,6 +123,24 @@ cdef inline void set_shares(
     result.of_lane[RECIPROCAL_TAIL][lane] = (inverse_tail + middle * half_unit * inverse) * lift
     result.of_lane[RECIPROCAL_TIMES_TAIL][lane] = reach * half_unit * (inverse * lift)
     result.of_lane[LARGEST_SHARE][lane] = share_of_unit
+
+
+cdef inline double set_way_down(
+    real *tag, Py_ssize_t lane, double factor, coefficients *result
+) noexcept nogil:
+    """The digits of a factor, whose power of two goes into the way down from what is lifted.
+
+    A float32 has no place for a power below 2^-60 beside that of the lift: the digits keep the rest.
+    """
+    cdef double lift = TWO_64 if real is float32 else TWO_120
+    cdef int exponent
+    frexp(factor, &exponent)
+    if real is float32:
+        exponent = max(exponent, LOWEST_WAY_DOWN)
+    result.of_lane[DOWN][lane] = ldexp(1 / lift, exponent)
+    factor = ldexp(factor, -exponent)
+    result.of_lane[DOWN_TO_SHARE][lane] = 1 / (lift * factor) if factor != 0 else 0
+    return factor
 
 
 cdef inline void prepare_softmax(
@@ -138,7 +167,7 @@ cdef inline void prepare_softmax(
         renormalise(&high[j], &low[j])
         # Without a finite largest element there are no shares.
         high[j] += sums.largest[j] - sums.largest[j]
-        set_shares[real](NULL, j, high, low, unit, term if alone == 1 else INFINITY, result)
+        set_shares[real](NULL, j, high, low, unit, term if alone == 1 else INFINITY, 1, result)
 
 
 cdef inline void prepare_shares(
@@ -149,7 +178,7 @@ cdef inline void prepare_shares(
     cdef double high[MOST_LANES]
     cdef double low[MOST_LANES]
     cdef double unit[2]
-    cdef double whole, alone
+    cdef double whole, alone, digits
     cdef real term, tail
     cdef Py_ssize_t j
     for j in range(width):
@@ -164,9 +193,11 @@ cdef inline void prepare_shares(
         add_exactly(&high[j], &low[j], whole)
         renormalise(&high[j], &low[j])
         high[j] += others.largest[j] - others.largest[j]
-        alone = 1.0 if unit[0] > 0.75 * high[j] else 0.0
-        set_shares[real](NULL, j, high, low, unit, term if alone == 1 else INFINITY, result)
-        result.of_lane[FACTOR][j] = factor[j]
+        # More than half of the sum, so that no other element has the same term.
+        alone = 1.0 if unit[0] > ABOVE_HALF * high[j] else 0.0
+        digits = set_way_down[real](NULL, j, factor[j], result)
+        set_shares[real](NULL, j, high, low, unit, term if alone == 1 else INFINITY, digits, result)
+        result.of_lane[LARGEST_SHARE][j] *= 1 if digits == 0 else factor[j] / digits
         result.of_lane[SHARE_OF_OTHERS][j] = (others.high[j] + others.low[j]) / high[j]
 
 
@@ -215,42 +246,51 @@ cdef inline void prepare(
 # ---- one element -----------------------------------------------------------------------------------
 
 
-cdef inline real share(real kept, const real *coefficient, Py_ssize_t apart) noexcept nogil:
+cdef inline real lift_of(real *tag) noexcept nogil:
+    if real is float32:
+        return <real> TWO_64
+    else:
+        return TWO_120
+
+
+cdef inline real size_of(real term) noexcept nogil:
+    """Of a kept term, whose sign is that of its tail."""
+    if real is float32:
+        return fabsf(term)
+    else:
+        return fabs(term)
+
+
+cdef inline real lifted_share(real kept, const real *coefficient, Py_ssize_t apart) noexcept nogil:
+    """The part of the sum that a kept term is, lifted so that no digit is lost where it will be subnormal."""
+    cdef real inverse = coefficient[RECIPROCAL * apart], tail = coefficient[RECIPROCAL_TAIL * apart]
+    cdef real times_tail = coefficient[RECIPROCAL_TIMES_TAIL * apart], term = size_of[real](kept), value
+    if FUSED:
+        return muladd[real](term, inverse, muladd[real](kept, times_tail, term * tail))
+    value = term * inverse
+    return value + ((term * tail + kept * times_tail) - residual[real](term, inverse, value))
+
+
+cdef inline real share(real kept, real down, const real *coefficient, Py_ssize_t apart) noexcept nogil:
     """The part of the sum that a kept term is; that of a largest one that outweighs all others is known
     better.
 
-    The product is rounded before it becomes subnormal, not twice afterwards: it is lifted, and brought down
-    by a power of two.
+    The product is rounded before it becomes subnormal, not twice afterwards: it is lifted, and brought
+    ``down`` by a power of two.
     """
-    cdef real inverse = coefficient[RECIPROCAL * apart], tail = coefficient[RECIPROCAL_TAIL * apart]
-    cdef real times_tail = coefficient[RECIPROCAL_TIMES_TAIL * apart], lift, term, value
     # Loaded here, since a load in one branch alone keeps the loop scalar.
     cdef real largest_term = coefficient[LARGEST_TERM * apart], largest = coefficient[LARGEST_SHARE * apart]
-    if real is float32:
-        term = fabsf(kept)
-        lift = <real> TWO_64
-    else:
-        term = fabs(kept)
-        lift = TWO_120
-    if FUSED:
-        value = muladd[real](term, inverse, muladd[real](kept, times_tail, term * tail))
-    else:
-        value = term * inverse
-        value = value + ((term * tail + kept * times_tail) - residual[real](term, inverse, value))
-    value = value * (1 / lift)
-    return largest if term >= largest_term else value
+    cdef real value = lifted_share[real](kept, coefficient, apart) * down
+    return largest if size_of[real](kept) >= largest_term else value
 
 
 cdef inline real curvature(real kept, const real *coefficient, Py_ssize_t apart) noexcept nogil:
     """p (1 - p) times a factor; near p = 1 the rest is known better than by the difference."""
     cdef real others = coefficient[SHARE_OF_OTHERS * apart], largest_term = coefficient[LARGEST_TERM * apart]
-    cdef real p = share[real](kept, coefficient, apart), rest = 1 - p, term
-    if real is float32:
-        term = fabsf(kept)
-    else:
-        term = fabs(kept)
-    rest = others if term >= largest_term else rest
-    return coefficient[FACTOR * apart] * (p * rest)
+    cdef real down_to_share = coefficient[DOWN_TO_SHARE * apart]
+    cdef real rest = 1 - lifted_share[real](kept, coefficient, apart) * down_to_share
+    rest = others if size_of[real](kept) >= largest_term else rest
+    return share[real](kept, coefficient[DOWN * apart], coefficient, apart) * rest
 
 
 cdef inline real element(
@@ -258,13 +298,13 @@ cdef inline real element(
 ) noexcept nogil:
     """The result for one element or term; the coefficients of its slice stand ``apart`` from each other."""
     if function == SOFTMAX:
-        return share[real](x, coefficient, apart)
+        return share[real](x, 1 / lift_of[real](NULL), coefficient, apart)
     elif function == LOG_SOFTMAX:
         return (x - coefficient[LARGEST * apart]) - coefficient[LOG_SUM * apart]
     elif function == LOGSUMEXP:
         return coefficient[RESULT * apart]
     elif function == CROSS_ENTROPY_GRADIENT:
-        return coefficient[FACTOR * apart] * share[real](x, coefficient, apart)
+        return share[real](x, coefficient[DOWN * apart], coefficient, apart)
     elif function == CROSS_ENTROPY_CURVATURE:
         return curvature[real](x, coefficient, apart)
     elif function == CROSS_ENTROPY:
