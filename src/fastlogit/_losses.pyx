@@ -89,14 +89,16 @@ class Call:
                 )
             value = value.data
         array = np.asarray(value)
-        if array.dtype == object and hasattr(value, "to_numpy") and hasattr(value, "isna"):
+        dtype = getattr(value, "dtype", None)
+        if hasattr(value, "to_numpy") and hasattr(value, "isna") and not isinstance(dtype, np.dtype):
             missing = np.asarray(value.isna())
             if missing.any():
                 raise self.refuse(
                     ValueError, argument, f"has missing values, the first at {first_of(missing)}; {cure}"
                 )
-            kind = getattr(value.dtype, "kind", "f")
-            array = np.asarray(value.to_numpy(np.int64 if kind in "iub" else np.float64))
+            if array.dtype == object and dtype is not None:
+                kind = getattr(dtype, "kind", "f")
+                array = np.asarray(value.to_numpy(np.int64 if kind in "iub" else np.float64))
         if array.dtype.kind not in "biuf":
             raise self.refuse(
                 TypeError, argument, f"has dtype {array.dtype} and must be bool, integer or floating-point; "
@@ -532,7 +534,6 @@ def cross_entropy(
     cdef cross_entropies call
     cdef label_survey surveyed
     cdef double total = 0
-    cdef const double[::1] class_weights
     cdef int failed, threads, class_axis
     cdef Py_ssize_t size
     cdef bint single
@@ -562,7 +563,6 @@ def cross_entropy(
             TypeError, "ignore_index", f"is {ignore_index!r}; it must be an integer, a label that does not count"
         ) from None
     w = None
-    call.class_weights = NULL
     if weight is not None:
         w = arguments.numbers("weight", weight, "fill them with 0")
         if w.shape != (z.shape[class_axis],):
@@ -570,8 +570,7 @@ def cross_entropy(
                 ValueError, "weight", f"has shape {w.shape}; it must have one element for each of the "
                 f"{z.shape[class_axis]} classes. Weights of the samples are sample_weight"
             )
-        class_weights = np.ascontiguousarray(w, np.float64)
-        call.class_weights = &class_weights[0]
+        w = as_known_type(w)
     samples = None if sample_weight is None else arguments.operand(
         "sample_weight", sample_weight, kept, "fill them with 0"
     )
@@ -601,6 +600,7 @@ def cross_entropy(
     describe_slices(probabilities, class_axis, &call.probabilities)
     describe(samples, &call.sample_weight)
     describe(losses, &call.loss)
+    describe_slices(w, 0, &call.class_weights)
     describe_slices(hess if grad is not None else None, class_axis, &call.curvature)
     size = z.size
     with nogil:

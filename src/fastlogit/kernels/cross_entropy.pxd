@@ -22,7 +22,7 @@ cdef struct cross_entropies:
     Py_ssize_t classes
     operand labels  # or else
     slice_operand probabilities
-    const double *class_weights  # one for each class, or NULL
+    slice_operand class_weights  # one for each class
     operand sample_weight
     operand loss
     slice_operand curvature  # beside a gradient

@@ -104,7 +104,9 @@ cdef inline bint has_labels(const cross_entropies *call) noexcept nogil:
 
 
 cdef inline double class_weight(const cross_entropies *call, int64_t label) noexcept nogil:
-    return 1 if call.class_weights == NULL else call.class_weights[label]
+    cdef double weight
+    take_class_weights(call, label, label + 1, &weight)
+    return weight
 
 
 cdef Py_ssize_t survey_part(
@@ -124,7 +126,7 @@ cdef Py_ssize_t survey_part(
         if call.sample_weight.start != NULL:
             take_elements(&call.sample_weight, number, number + 1, &sample_weight)
         if has_labels(call):
-            sample_weight = sample_weight * class_weight(call, label) if call.class_weights != NULL else (
+            sample_weight = sample_weight * class_weight(call, label) if call.class_weights.first.start != NULL else (
                 sample_weight
             )
         add_to_sum(weight, sample_weight)
@@ -160,7 +162,7 @@ cdef bint survey_count(
 cdef int survey(const cross_entropies *call, label_survey *result, int threads) noexcept nogil:
     cdef environment caller = enter()
     cdef Py_ssize_t parts = (call.slices + SURVEYED - 1) // SURVEYED, part, stop, number
-    cdef bint weighted = call.class_weights != NULL or call.sample_weight.start != NULL
+    cdef bint weighted = call.class_weights.first.start != NULL or call.sample_weight.start != NULL
     cdef Py_ssize_t count = 0
     cdef exact_sum weight
     begin_sum(&weight)
@@ -530,8 +532,8 @@ cdef void subtract_targets(
         else:
             take_probabilities(call, work.first + j * work.step, start, stop, target)
         for i in range(stop - start):
-            q = weight[i] * target[i]
-            others = (of_target.high - q) + (of_target.low + residual64(weight[i], target[i], q))
+            q = target[i] * weight[i]
+            others = (of_target.high - q) + (of_target.low + residual64(target[i], weight[i], q))
             others = kept * others + spread * ((of_classes.high - weight[i]) + of_classes.low)
             q = kept * q + spread * weight[i]
             rest = rest_of_most if gradient[i] >= most else 1 - gradient[i] / work.factor[j]

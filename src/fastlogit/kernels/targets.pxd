@@ -11,7 +11,7 @@ from fastlogit.kernels.arithmetic cimport float32, real, residual64
 from fastlogit.kernels.doubles cimport add_exactly, add_pairs, pair
 from fastlogit.kernels.numbers cimport take_numbers
 from fastlogit.kernels.operands cimport all_of
-from fastlogit.kernels.cross_entropy cimport cross_entropies
+from fastlogit.kernels.cross_entropy cimport cross_entropies, slice_operand
 from fastlogit.kernels.panels cimport array_part, position_of, take_lane
 
 
@@ -54,10 +54,10 @@ cdef inline void add_block_of_targets(
         for j in range(DISTANCES):
             q = target[i * DISTANCES + j] * weight[i * DISTANCES + j]
             distance = largest - x[i * DISTANCES + j]
+            q_low = -residual64(target[i * DISTANCES + j], weight[i * DISTANCES + j], q)
             if real is float32:
-                q_low = distance_low = 0
+                distance_low = 0
             else:
-                q_low = -residual64(target[i * DISTANCES + j], weight[i * DISTANCES + j], q)
                 part = largest - distance
                 distance_low = (largest - (distance + part)) + (part - x[i * DISTANCES + j])
             product = q * distance
@@ -86,28 +86,33 @@ cdef inline weighted_distances distances_of(const distance_sums *sums) noexcept 
     return total
 
 
+cdef inline void take_along(
+    const slice_operand *elements, Py_ssize_t number, Py_ssize_t start, Py_ssize_t stop, double *result
+) noexcept nogil:
+    cdef array_part first = all_of(&elements.first)
+    cdef Py_ssize_t i
+    if first.start == NULL:
+        for i in range(stop - start):
+            result[i] = 1
+        return
+    take_numbers(
+        elements.first.type, position_of(&first, number) + start * elements.stride, elements.stride, result,
+        stop - start,
+    )
+
+
 cdef inline void take_class_weights(
     const cross_entropies *call, Py_ssize_t start, Py_ssize_t stop, double *weight
 ) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(stop - start):
-        weight[i] = 1 if call.class_weights == NULL else call.class_weights[start + i]
+    """1 for all where there are none."""
+    take_along(&call.class_weights, 0, start, stop, weight)
 
 
 cdef inline void take_probabilities(
     const cross_entropies *call, Py_ssize_t number, Py_ssize_t start, Py_ssize_t stop, double *target
 ) noexcept nogil:
-    """Of a slice; 1 for all where the targets are labels."""
-    cdef array_part first = all_of(&call.probabilities.first)
-    cdef Py_ssize_t i
-    if first.start == NULL:
-        for i in range(stop - start):
-            target[i] = 1
-        return
-    take_numbers(
-        call.probabilities.first.type, position_of(&first, number) + start * call.probabilities.stride,
-        call.probabilities.stride, target, stop - start,
-    )
+    """Of slice ``number``; 1 for all where the targets are labels."""
+    take_along(&call.probabilities, number, start, stop, target)
 
 
 cdef inline void begin_distances(distance_sums *sums) noexcept nogil:
