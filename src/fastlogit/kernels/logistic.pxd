@@ -7,17 +7,26 @@ digits. float64 carries what its roundings lose up to the last.
 
 from libc.math cimport INFINITY, fabs
 
-from fastlogit.kernels.arithmetic cimport FUSED, float32, float64, muladd64, real, residual64, residual_with_tail64
+from fastlogit.kernels.arithmetic cimport (
+    FUSED, float32, float64, muladd64, real, residual64, residual_with_tail64,
+)
 from fastlogit.kernels.doubles cimport add_exactly
 from fastlogit.kernels.formulas cimport (
-    LN2, LN2_HIGH, LN2_LOW, TWO_MINUS_96, atanh_for_float, atanh_tail, exp_parts,
+    LN2, LN2_HIGH, LN2_LOW, atanh_for_float, atanh_tail, exp_parts,
 )
 
 
+cdef extern from *:
+    """
+    #define TWO_MINUS_500 0x1p-500
+    """
+    const double TWO_MINUS_500
+
 cdef enum:
-    # abs(z) up to which E is normal, and 2^96 E beyond.
-    USUAL_LOGIT = 690
-    LARGEST_LOGIT = 746  # beyond, E is less than half the smallest subnormal
+    USUAL_LOGIT = 690  # abs(z) up to which E is normal
+    # Up to here 2^500 E is normal, 1522 ln 2 = 1054.97. Beyond E counts as 0: it takes weights of more than
+    # 2^447 to make the smallest subnormal of it.
+    LARGEST_LOGIT = 1054
 
 
 cdef struct logistic:
@@ -25,7 +34,7 @@ cdef struct logistic:
     double log1p_tail
     double lesser  # E / (1 + E), in units of ``unit``
     double larger  # 1 / (1 + E)
-    double unit  # 1, or 2^-96 where E may be subnormal
+    double unit  # 1, or 2^-500 where E may be subnormal
 
 
 cdef inline logistic logistic_parts(real *tag, double z, bint usual) noexcept nogil:
@@ -43,6 +52,8 @@ cdef inline logistic logistic_parts(real *tag, double z, bint usual) noexcept no
     h = 1.0 if bounded < LN2 else 0.0
     base = (h + 1) + (h + 1)
     exp_parts[float64](-bounded, 0, real is float64, &power, &p, &p_tail)
+    if real is float32:
+        power = 0 if a > USUAL_LOGIT else power
     part = power * p
     numerator = (h - power) - part
     denominator = base - numerator
@@ -76,13 +87,13 @@ cdef inline logistic logistic_parts(real *tag, double z, bint usual) noexcept no
     parts.lesser = muladd64(part, parts.larger, power * parts.larger)
     if not usual:
         bounded = LARGEST_LOGIT if a > LARGEST_LOGIT else a
-        exp_parts[float64](-bounded, 96, True, &power, &p, &p_tail)
-        beyond = muladd64(power, p, power)
+        exp_parts[float64](-bounded, 500, True, &power, &p, &p_tail)
+        beyond = 0 if a > LARGEST_LOGIT else muladd64(power, p, power)
         parts.log1p = beyond if a > USUAL_LOGIT else parts.log1p
         parts.log1p_tail = 0 if a > USUAL_LOGIT else parts.log1p_tail
         parts.lesser = beyond if a > USUAL_LOGIT else parts.lesser
         parts.larger = 1 if a > USUAL_LOGIT else parts.larger
-        parts.unit = TWO_MINUS_96 if a > USUAL_LOGIT else 1
+        parts.unit = TWO_MINUS_500 if a > USUAL_LOGIT else 1
     return parts
 
 
@@ -124,21 +135,23 @@ cdef inline loss_and_derivatives loss_of_target(
     """w (a softplus(-z) + b softplus(z)), a = positive_weight target, b = 1 - target, and its derivatives.
 
     That is w (c abs(z) + (a + b) log1p(E)), c the weight of the side that z is not on: nothing cancels, and
-    c = 0 leaves the digits of log1p(E). A label without weights gets the bits of `loss_of_label`. float64
-    carries the roundings of all sums and products and is within 1 ulp; but where abs(z) > USUAL_LOGIT and
-    c abs(z) is subnormal. A weight of 0 silences even NaN. The derivatives are w (b p - a (1 - p)) and
-    w (a + b) p (1 - p), without such care.
+    c = 0 leaves the digits of log1p(E), and those of E to the gradient. A label without weights gets the bits
+    of `loss_of_label`. float64 carries the roundings of all sums and products and is within 1 ulp; but where
+    abs(z) > USUAL_LOGIT and c abs(z) is subnormal. A weight of 0 silences even NaN. The derivatives are
+    w (b p - a (1 - p)) and w (a + b) p (1 - p), without such care.
     """
     cdef loss_and_derivatives result
     cdef logistic parts = logistic_parts[real](NULL, z, usual)
     cdef double distance = fabs(z), a = positive_weight * target, b = 1 - target, both = a, c, high, tail
     cdef double a_tail, b_tail, both_tail = 0, c_tail, far, far_tail, near, near_tail, inner, outer, product
-    cdef double lesser = parts.lesser * parts.unit, p, q, silent
+    cdef double lesser, p, q, silent
     add_exactly(&both, &both_tail, b)
     c = b if z > 0 else a
     far = c * distance
     far = 0 if c == 0 else far
     near = both * parts.log1p
+    inner = 1 if far == 0 else parts.unit
+    outer = parts.unit if far == 0 else 1
     if real is float32:
         result.loss = weight * (far + near)
     else:
@@ -149,8 +162,6 @@ cdef inline loss_and_derivatives loss_of_target(
         far_tail = muladd64(c_tail, distance, -residual64(c, distance, far))
         far_tail = 0 if c == 0 else far_tail
         near_tail = both * parts.log1p_tail + both_tail * parts.log1p - residual64(both, parts.log1p, near)
-        inner = 1 if far == 0 else parts.unit
-        outer = parts.unit if far == 0 else 1
         near = near * inner
         high = far
         tail = 0
@@ -160,10 +171,11 @@ cdef inline loss_and_derivatives loss_of_target(
         tail = muladd64(weight, tail, -residual64(weight, high, product))
         tail = tail if fabs(product) < INFINITY else 0
         result.loss = (product + tail) * outer
+    lesser = parts.lesser * inner
     p = parts.larger if z > 0 else lesser
     q = lesser if z > 0 else parts.larger
-    result.gradient = weight * (b * p - a * q)
-    result.curvature = weight * (both * (lesser * parts.larger))
+    result.gradient = (weight * (b * p - a * q)) * outer
+    result.curvature = (weight * (both * (parts.lesser * parts.larger))) * parts.unit
     # Two conditions in one test would keep the loop scalar.
     silent = 1 if weight == 0 else 0
     silent = 1 if both == 0 else silent
