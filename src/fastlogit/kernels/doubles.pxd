@@ -63,6 +63,9 @@ cdef inline pair multiply_pairs(pair a, pair b) noexcept nogil:
     product.high = a.high * b.high
     product.low = (a.high * b.low + a.low * b.high) - residual64(a.high, b.high, product.high)
     product.low = product.low if fabs(product.high) < INFINITY else 0
-    if a.high == 0 or b.high == 0:
-        product.high = product.low = 0
+    # Two conditions in one test would keep a loop scalar.
+    product.high = 0 if a.high == 0 else product.high
+    product.low = 0 if a.high == 0 else product.low
+    product.high = 0 if b.high == 0 else product.high
+    product.low = 0 if b.high == 0 else product.low
     return product

@@ -5,10 +5,11 @@ makes a result of one element. Cython turns each of these chains of comparisons 
 ``-Werror=switch-enum`` refuses one that forgets a function.
 """
 
-from libc.math cimport INFINITY, fabs, fabsf, frexp, ldexp
+from libc.math cimport INFINITY, fabs, fabsf
+from libc.stdint cimport uint64_t
 
 from fastlogit.kernels.arithmetic cimport (
-    FUSED, float32, float64, muladd, real, residual, residual64,
+    FUSED, bits64, float32, float64, from_bits64, muladd, real, residual, residual64,
 )
 from fastlogit.kernels.doubles cimport add_exactly, reciprocal, renormalise
 from fastlogit.kernels.expsum cimport MOST_LANES, relative_sums, scaled_sums, scaling, slice_sums
@@ -24,6 +25,9 @@ cdef extern from *:
     """
     #define TWO_120 0x1p120
     #define ABOVE_HALF (0.5 + 0x1p-20)
+    #define LOWEST_WAY_DOWN 0x1p-800
+    #define LOWEST_WAY_DOWN_32 0x1p-60
+    #define EXPONENT_BITS 0x7ff0000000000000ULL
     /* A term with its tail is term (1 + c sign), the sign that of the tail, at most 1.061 half units away.
        With (0.05 +- 0.53) half units positive tails are 0.481 off and negative ones 0.48, less than half:
        equal elements, 2^k of them, have exactly 2^-k each. float32 without fused multiply-add has no room
@@ -31,11 +35,9 @@ cdef extern from *:
     #define HALF_UNIT 0x1p-53
     #define HALF_UNIT_32 0x1p-24
     """
-    const double TWO_120, ABOVE_HALF, HALF_UNIT, HALF_UNIT_32
-
-
-cdef enum:
-    LOWEST_WAY_DOWN = -60
+    const double TWO_120, ABOVE_HALF, LOWEST_WAY_DOWN, LOWEST_WAY_DOWN_32
+    const uint64_t EXPONENT_BITS
+    const double HALF_UNIT, HALF_UNIT_32
 
 
 # The coefficients of a result; which there are, its function says.
@@ -130,17 +132,17 @@ cdef inline double set_way_down(
 ) noexcept nogil:
     """The digits of a factor, whose power of two goes into the way down from what is lifted.
 
-    A float32 has no place for a power below 2^-60 beside that of the lift: the digits keep the rest.
+    There is no place for the smallest powers beside that of the lift: the digits keep the rest.
     """
-    cdef double lift = TWO_64 if real is float32 else TWO_120
-    cdef int exponent
-    frexp(factor, &exponent)
-    if real is float32:
-        exponent = max(exponent, LOWEST_WAY_DOWN)
-    result.of_lane[DOWN][lane] = ldexp(1 / lift, exponent)
-    factor = ldexp(factor, -exponent)
-    result.of_lane[DOWN_TO_SHARE][lane] = 1 / (lift * factor) if factor != 0 else 0
-    return factor
+    cdef double lift = TWO_64 if real is float32 else TWO_120, digits, power, inverse
+    cdef double lowest = LOWEST_WAY_DOWN_32 if real is float32 else LOWEST_WAY_DOWN
+    power = from_bits64(bits64(factor) & EXPONENT_BITS)
+    power = lowest if power < lowest else power
+    digits = factor / power
+    inverse = 1 / digits
+    result.of_lane[DOWN][lane] = (1 / lift) * power
+    result.of_lane[DOWN_TO_SHARE][lane] = (1 / lift) * (0 if factor == 0 else inverse)
+    return digits
 
 
 cdef inline void prepare_softmax(
@@ -197,7 +199,7 @@ cdef inline void prepare_shares(
         alone = 1.0 if unit[0] > ABOVE_HALF * high[j] else 0.0
         digits = set_way_down[real](NULL, j, factor[j], result)
         set_shares[real](NULL, j, high, low, unit, term if alone == 1 else INFINITY, digits, result)
-        result.of_lane[LARGEST_SHARE][j] *= 1 if digits == 0 else factor[j] / digits
+        result.of_lane[LARGEST_SHARE][j] *= 1 if factor[j] == digits else factor[j] / digits
         result.of_lane[SHARE_OF_OTHERS][j] = (others.high[j] + others.low[j]) / high[j]
 
 

@@ -1,0 +1,156 @@
+"""From the sums of slices to their cross-entropies."""
+
+from libc.math cimport INFINITY, NAN, fabs
+
+from fastlogit.kernels.arithmetic cimport float32, real
+from fastlogit.kernels.class_groups cimport (
+    group_work, has_distances, is_silent, segment_sums,
+)
+from fastlogit.kernels.cross_entropy cimport cross_entropies
+from fastlogit.kernels.doubles cimport add_exactly, add_pairs, multiply_pairs, pair, rounded
+from fastlogit.kernels.expsum cimport MOST_LANES, relative_sums
+from fastlogit.kernels.formulas cimport TWO_MINUS_HEADROOM, log_positive
+from fastlogit.kernels.labels cimport has_labels
+from fastlogit.kernels.targets cimport take_class_weights, take_probabilities
+
+
+cdef extern from *:
+    """
+    /* Half of the smallest number, lifted by HEADROOM. */
+    #define LEAST_OTHERS_32 0x1p-30
+    #define LEAST_OTHERS 0x1p-955
+    """
+    const double LEAST_OTHERS_32, LEAST_OTHERS
+
+
+# ---- all slices of a group at once -----------------------------------------------------------------
+
+
+cdef inline pair relative_sum(real *tag, const relative_sums *sums, Py_ssize_t lane) noexcept nogil:
+    """The sum of exp(z - largest).
+
+    Elements out of reach of a term, infinite ones among them, have the smallest one instead of none. What
+    they come to is below half of the smallest number, and is dropped.
+    """
+    cdef pair total
+    cdef double least = LEAST_OTHERS_32 if real is float32 else LEAST_OTHERS
+    cdef double high = 0 if sums.high[lane] < least else sums.high[lane]
+    cdef double low = 0 if sums.high[lane] < least else sums.low[lane]
+    total.high, total.low = sums.ties[lane], low * TWO_MINUS_HEADROOM
+    add_exactly(&total.high, &total.low, high * TWO_MINUS_HEADROOM)
+    return total
+
+
+cdef inline double add_log(real *tag, pair sum, double distance, double distance_low) noexcept nogil:
+    """distance + log(sum), where exp of the tail of the distance is 1 + tail to all digits that count."""
+    cdef double total = log_positive[real](NULL, sum.high, sum.low + sum.high * distance_low, distance)
+    return total if fabs(distance) < INFINITY else distance
+
+
+cdef inline void find_losses_of_labels(real *tag, group_work *work, Py_ssize_t width) noexcept nogil:
+    cdef double total[MOST_LANES]
+    cdef double total_low[MOST_LANES]
+    cdef pair sum, weight
+    cdef Py_ssize_t j
+    for j in range(width):
+        sum = relative_sum[real](NULL, &work.relative, j)
+        total[j], total_low[j] = sum.high, sum.low
+    for j in range(width):
+        total[j] = add_log[real](
+            NULL, pair(total[j], total_low[j]), work.distance[j], work.distance_low[j]
+        )
+    for j in range(width):
+        weight = multiply_pairs(pair(work.label_weight[j], 0), pair(work.sample_weight[j], 0))
+        work.loss[j] = rounded(multiply_pairs(pair(total[j], 0), weight))
+
+
+# ---- one slice, whose targets are more than a label ------------------------------------------------
+
+
+cdef inline double loss_of_targets(
+    real *tag, const cross_entropies *call, const group_work *work, Py_ssize_t lane
+) noexcept nogil:
+    """sum q (log_sum + distance), q the targets with smoothing and weights."""
+    cdef const segment_sums *sums = work.parts
+    cdef pair loss, of_classes, kept, spread, log_sum, total = relative_sum[real](NULL, &work.relative, lane)
+    log_sum = pair(add_log[real](NULL, total, 0, 0), 0)
+    if has_labels(call):
+        loss = pair(add_log[real](NULL, total, work.distance[lane], work.distance_low[lane]), 0)
+        loss = multiply_pairs(loss, pair(work.label_weight[lane], 0))
+    else:
+        loss = add_pairs(
+            sums.of_target[lane].distance, multiply_pairs(sums.of_target[lane].weight, log_sum)
+        )
+    if call.smoothing != 0:
+        kept = pair(1 - call.smoothing, 0)
+        kept.low = (1 - kept.high) - call.smoothing
+        spread = pair(call.smoothing / call.classes, 0)
+        spread.low = -(spread.high * call.classes - call.smoothing) / call.classes
+        of_classes = add_pairs(
+            sums.of_classes[lane].distance, multiply_pairs(sums.of_classes[lane].weight, log_sum)
+        )
+        loss = add_pairs(multiply_pairs(kept, loss), multiply_pairs(spread, of_classes))
+    return rounded(multiply_pairs(loss, pair(work.sample_weight[lane], 0)))
+
+
+cdef inline double target_of(
+    const cross_entropies *call, const group_work *work, Py_ssize_t lane, Py_ssize_t position
+) noexcept nogil:
+    """What a class is to have, with all weights."""
+    cdef double weight, target
+    take_class_weights(call, position, position + 1, &weight)
+    if has_labels(call):
+        target = 1 if position == work.label[lane] else 0
+    else:
+        take_probabilities(call, work.first + lane * work.step, position, position + 1, &target)
+    target = (1 - call.smoothing) * target + call.smoothing / call.classes
+    return work.sample_weight[lane] * (weight * target)
+
+
+cdef inline double loss_of_certainty(
+    const cross_entropies *call, const group_work *work, Py_ssize_t lane
+) noexcept nogil:
+    """All classes but one are infinitely far away."""
+    cdef double target, loss = 0
+    cdef Py_ssize_t position
+    for position in range(call.classes):
+        target = target_of(call, work, lane, position)
+        if position != work.certain[lane] and target != 0:
+            loss += target * INFINITY
+    return loss
+
+
+# ---- all that there is -----------------------------------------------------------------------------
+
+
+cdef inline void find_weights(const cross_entropies *call, group_work *work) noexcept nogil:
+    cdef const segment_sums *sums = work.parts
+    cdef Py_ssize_t j
+    for j in range(work.group.count):
+        work.weight[j] = work.label_weight[j] if has_labels(call) else rounded(sums.of_target[j].weight)
+    if call.smoothing != 0:
+        for j in range(work.group.count):
+            work.weight[j] = (1 - call.smoothing) * work.weight[j] + (
+                call.smoothing / call.classes * rounded(sums.of_classes[j].weight)
+            )
+    for j in range(work.group.count):
+        work.factor[j] = work.weight[j] * work.sample_weight[j] * call.factor
+
+
+cdef inline void find_losses(
+    real *tag, const cross_entropies *call, group_work *work, Py_ssize_t width
+) noexcept nogil:
+    """From the sums of the slices, which stand with the first segment."""
+    cdef Py_ssize_t j
+    find_weights(call, work)
+    if has_distances(call):
+        for j in range(work.group.count):
+            work.loss[j] = loss_of_targets[real](NULL, call, work, j)
+            if is_silent(work, j):
+                work.loss[j] = 0
+    else:
+        find_losses_of_labels[real](NULL, work, width)
+    if work.infinite:
+        for j in range(work.group.count):
+            if work.parts.others.largest[j] == INFINITY and not is_silent(work, j):
+                work.loss[j] = NAN if work.certain[j] < 0 else loss_of_certainty(call, work, j)
