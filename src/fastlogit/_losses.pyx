@@ -189,6 +189,8 @@ def first_of(mask):
 
 
 def position_in(shape, index):
+    if not shape:
+        return "its only position"
     place = tuple(int(i) for i in np.unravel_index(index, shape))
     return f"position {place[0]}" if len(place) == 1 else f"position {place}"
 
@@ -428,7 +430,10 @@ def targets_of_classes(arguments, target, z, axis):
             )
     elif y.shape == kept:
         return y, None
-    fault = f"has shape {y.shape}; the logits {z.shape} with classes along axis {axis} need labels of shape {kept}"
+    fault = (
+        f"has shape {y.shape}; the logits {z.shape} with classes along axis {axis} need labels of "
+        f"shape {kept}"
+    )
     if z.ndim > 2 and axis != 1 and y.shape == (z.shape[0], *z.shape[2:]):
         fault += ". These labels fit classes along axis 1, as PyTorch has them: pass axis=1"
     elif y.shape == z.shape:
@@ -555,12 +560,15 @@ def cross_entropy(
             TypeError, "label_smoothing", f"must be a number, not {type(label_smoothing).__name__}"
         )
     if not 0 <= label_smoothing <= 1:
-        raise arguments.refuse(ValueError, "label_smoothing", f"is {label_smoothing!r}; it must be within [0, 1]")
+        raise arguments.refuse(
+            ValueError, "label_smoothing", f"is {label_smoothing!r}; it must be within [0, 1]"
+        )
     try:
         call.ignored = operator.index(ignore_index)
     except (TypeError, OverflowError):
         raise arguments.refuse(
-            TypeError, "ignore_index", f"is {ignore_index!r}; it must be an integer, a label that does not count"
+            TypeError, "ignore_index", f"is {ignore_index!r}; it must be an integer, a label that does not "
+            "count"
         ) from None
     w = None
     if weight is not None:
@@ -605,13 +613,14 @@ def cross_entropy(
     size = z.size
     with nogil:
         threads = threads_for(size, SMALLEST_PARALLEL_CROSS_ENTROPY)
-        categorical.survey(&call, &surveyed, threads)
+        failed = categorical.survey(&call, &surveyed, threads)
+    if failed:
+        raise MemoryError("cross_entropy: no memory for the sums; nothing was written")
     if surveyed.first_invalid >= 0:
         raise arguments.refuse(
             ValueError, "target", f"is {labels.flat[surveyed.first_invalid]} at "
-            f"{position_in(labels.shape, surveyed.first_invalid) if labels.ndim else 'its only position'}, and "
-            f"there are {z.shape[class_axis]} classes: labels are 0 to {z.shape[class_axis] - 1}, or "
-            f"ignore_index ({ignore_index}) where none is known"
+            f"{position_in(labels.shape, surveyed.first_invalid)}, and there are {call.classes} classes: "
+            f"labels are 0 to {call.classes - 1}, or ignore_index ({ignore_index}) where none is known"
         )
     if reduction == "mean":
         call.factor = 1 / surveyed.weight if surveyed.weight else 0.0
@@ -622,7 +631,8 @@ def cross_entropy(
     elif hess is not None:
         call.function = CROSS_ENTROPY_CURVATURE
     if size:
-        cut_slices(z, z if derivative is None else derivative, class_axis, grad is None or hess is None, &call.cut)
+        alike = grad is None or hess is None
+        cut_slices(z, z if derivative is None else derivative, class_axis, alike, &call.cut)
         single = z.dtype == np.float32
         with nogil:
             if single:

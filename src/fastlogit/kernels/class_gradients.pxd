@@ -1,4 +1,4 @@
-"""What the shares of the slices alone do not say of the derivatives: the targets, and slices without shares."""
+"""What the shares of a slice do not say of its derivatives: its targets, and what stands where it has none."""
 
 from libc.math cimport INFINITY
 
@@ -62,7 +62,7 @@ cdef inline void find_gradients_of_labels(group_work *work, Py_ssize_t width) no
 
 
 cdef inline void subtract_targets(
-    real *tag, const cross_entropies *call, group_work *work, Py_ssize_t lane
+    real *tag, const cross_entropies *call, const group_work *work, Py_ssize_t lane
 ) noexcept nogil:
     """From Q p to Q p - q = (Q - q) p - q (1 - p), q a target with its weights and Q their sum.
 
@@ -73,7 +73,8 @@ cdef inline void subtract_targets(
     cdef double target[BLOCK_OF_TARGETS]
     cdef double weight[BLOCK_OF_TARGETS]
     cdef double scale = work.sample_weight[lane] * call.factor, spread = call.smoothing / call.classes
-    cdef double kept = 1 - call.smoothing, whole = work.weight[lane], q, others, rest
+    cdef double kept = 1 - call.smoothing, whole = work.weight[lane], factor = work.factor[lane]
+    cdef double q, others, rest
     cdef double most = INFINITY, rest_of_most = work.answer.of_lane[SHARE_OF_OTHERS][lane]
     cdef pair of_target = work.parts.of_target[lane].weight, of_classes = work.parts.of_classes[lane].weight
     cdef Py_ssize_t start = 0, stop, i
@@ -97,7 +98,8 @@ cdef inline void subtract_targets(
             others = (of_target.high - q) + (of_target.low + residual64(target[i], weight[i], q))
             others = kept * others + spread * ((of_classes.high - weight[i]) + of_classes.low)
             q = kept * q + spread * weight[i]
-            rest = rest_of_most if gradient[i] >= most else 1 - gradient[i] / work.factor[lane]
+            rest = 1 - gradient[i] / factor
+            rest = rest_of_most if gradient[i] >= most else rest
             gradient[i] = <real> (gradient[i] * (others / whole) - scale * (q * rest))
         put_lane[real](gradient, &out, start, stop)
         start = stop

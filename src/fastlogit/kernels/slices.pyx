@@ -33,7 +33,8 @@ from fastlogit.kernels.memory cimport end_streaming
 from fastlogit.kernels.scratch cimport begin_scratch
 from fastlogit.kernels.slice_functions cimport RESULT, coefficients, prepare
 from fastlogit.kernels.slices cimport (
-    CROSS_ENTROPY, CROSS_ENTROPY_CURVATURE, CROSS_ENTROPY_GRADIENT, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, slice_function, slice_kernels, slices,
+    CROSS_ENTROPY, CROSS_ENTROPY_CURVATURE, CROSS_ENTROPY_GRADIENT, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX,
+    slice_function, slice_kernels, slices,
 )
 
 

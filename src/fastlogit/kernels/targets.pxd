@@ -38,10 +38,11 @@ cdef struct distance_sums:
     double weight_low[DISTANCES]
 
 
-cdef inline void add_block_of_targets(
-    const real *x, const double *target, const double *weight, double largest, distance_sums *sums, real *tag
+cdef inline void add_rows_of_targets(
+    const real *x, const double *target, const double *weight, Py_ssize_t rows, double largest,
+    distance_sums *sums,
 ) noexcept nogil:
-    """A block, in which a target of 0 does not count, not even at an infinite distance."""
+    """Rows of DISTANCES positions. A target of 0 does not count, not even at an infinite distance."""
     cdef double high[DISTANCES]
     cdef double low[DISTANCES]
     cdef double total[DISTANCES]
@@ -49,8 +50,9 @@ cdef inline void add_block_of_targets(
     cdef double q, q_low, distance, distance_low, part, product, product_low
     cdef Py_ssize_t i, j
     for j in range(DISTANCES):
-        high[j], low[j], total[j], total_low[j] = sums.high[j], sums.low[j], sums.weight[j], sums.weight_low[j]
-    for i in range(BLOCK_OF_TARGETS // DISTANCES):
+        high[j], low[j] = sums.high[j], sums.low[j]
+        total[j], total_low[j] = sums.weight[j], sums.weight_low[j]
+    for i in range(rows):
         for j in range(DISTANCES):
             q = target[i * DISTANCES + j] * weight[i * DISTANCES + j]
             distance = largest - x[i * DISTANCES + j]
@@ -70,7 +72,8 @@ cdef inline void add_block_of_targets(
             add_exactly(&total[j], &total_low[j], q)
             total_low[j] += q_low
     for j in range(DISTANCES):
-        sums.high[j], sums.low[j], sums.weight[j], sums.weight_low[j] = high[j], low[j], total[j], total_low[j]
+        sums.high[j], sums.low[j] = high[j], low[j]
+        sums.weight[j], sums.weight_low[j] = total[j], total_low[j]
 
 
 cdef inline weighted_distances distances_of(const distance_sums *sums) noexcept nogil:
@@ -125,13 +128,13 @@ cdef inline void add_distances(
     real *tag, const cross_entropies *call, const array_part *x, Py_ssize_t number, Py_ssize_t start,
     Py_ssize_t stop, double largest, weighted_distances *result,
 ) noexcept nogil:
-    """Of some positions of slice ``number``: the first for its probabilities, the second for all classes alike."""
+    """Of some positions of slice ``number``: first for its probabilities, then for all classes alike."""
     cdef real logits[BLOCK_OF_TARGETS]
     cdef double target[BLOCK_OF_TARGETS]
     cdef double weight[BLOCK_OF_TARGETS]
     cdef double one[BLOCK_OF_TARGETS]
     cdef distance_sums of_target, of_classes
-    cdef Py_ssize_t end, i
+    cdef Py_ssize_t end, rows, i
     begin_distances(&of_target)
     begin_distances(&of_classes)
     for i in range(BLOCK_OF_TARGETS):
@@ -141,12 +144,15 @@ cdef inline void add_distances(
         take_lane[real](x, start, end, logits)
         take_class_weights(call, start, end, weight)
         take_probabilities(call, number, start, end, target)
-        for i in range(end - start, BLOCK_OF_TARGETS):
+        rows = (end - start + DISTANCES - 1) // DISTANCES
+        for i in range(end - start, rows * DISTANCES):
             logits[i], target[i], weight[i] = <real> largest, 0, 0
         if call.probabilities.first.start != NULL:
-            add_block_of_targets[real](logits, target, weight, largest, &of_target, NULL)
+            add_rows_of_targets[real](logits, target, weight, rows, largest, &of_target)
         if call.smoothing != 0:
-            add_block_of_targets[real](logits, one, weight, largest, &of_classes, NULL)
+            add_rows_of_targets[real](logits, one, weight, rows, largest, &of_classes)
         start = end
-    result[0] = distances_of(&of_target)
-    result[1] = distances_of(&of_classes)
+    if call.probabilities.first.start != NULL:
+        result[0] = distances_of(&of_target)
+    if call.smoothing != 0:
+        result[1] = distances_of(&of_classes)
