@@ -6,6 +6,7 @@ sums of q_k (largest - z_k) and of q_k are taken here, to twice the precision of
 """
 
 from libc.math cimport INFINITY
+from libc.string cimport memset
 
 from fastlogit.kernels.arithmetic cimport float32, real, residual64
 from fastlogit.kernels.doubles cimport add_exactly, add_pairs, pair
@@ -152,6 +153,7 @@ cdef inline void add_distances(
         if call.smoothing != 0:
             add_rows_of_targets[real](logits, one, weight, rows, largest, &of_classes)
         start = end
+    memset(result, 0, 2 * sizeof(weighted_distances))
     if call.probabilities.first.start != NULL:
         result[0] = distances_of(&of_target)
     if call.smoothing != 0:
