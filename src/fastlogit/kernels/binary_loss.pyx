@@ -94,8 +94,8 @@ cdef inline void evaluate(
     memcpy(space.low, low, sizeof(low))
 
 
-# Positive numbers are in the order of their bits, and NaN is above them. So a sign bit in the difference of two
-# of them tells which is larger, and one disjunction collects it for a whole block.
+# Positive numbers are in the order of their bits, and NaN is above them. So a sign bit in the difference of
+# two of them tells which is larger, and one disjunction collects it for a whole block.
 
 
 cdef inline bint is_usual(const real[::1] x) noexcept nogil:
@@ -248,7 +248,8 @@ cdef int compute(real *tag, const binary_losses *call, double *total, int thread
     else:
         for thread in prange(threads, schedule="static", num_threads=threads):
             compute_chunks[real](
-                NULL, call, &workers[thread], thread * chunks // threads, (thread + 1) * chunks // threads, sums
+                NULL, call, &workers[thread],
+                thread * chunks // threads, (thread + 1) * chunks // threads, sums,
             )
     caller = enter()
     whole.high = whole.low = 0

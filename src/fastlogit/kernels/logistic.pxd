@@ -7,7 +7,9 @@ digits. float64 carries what its roundings lose up to the last.
 
 from libc.math cimport INFINITY, fabs
 
-from fastlogit.kernels.arithmetic cimport FUSED, float32, float64, muladd64, real, residual64, residual_with_tail64
+from fastlogit.kernels.arithmetic cimport (
+    FUSED, float32, float64, muladd64, real, residual64, residual_with_tail64,
+)
 from fastlogit.kernels.doubles cimport add_exactly
 from fastlogit.kernels.formulas cimport (
     LN2, LN2_HIGH, LN2_LOW, TWO_MINUS_96, atanh_for_float, atanh_tail, exp_parts,
