@@ -377,6 +377,7 @@ class ExactSlices:
     The difference to the largest element is kept as a sum of two numbers: at -700 the rounding of one
     long double would already be a quarter of an ulp of the exponential in float64. The largest element
     is left out of the sum, as log1p wants it. Without a finite largest element nothing is subtracted.
+    ``counts`` says how often each element is there.
     """
 
     largest: np.ndarray
@@ -388,7 +389,7 @@ class ExactSlices:
     log_total: np.ndarray
 
     @classmethod
-    def of(cls, x, axis=None):
+    def of(cls, x, axis=None, counts=1):
         x = np.asarray(x).astype(np.longdouble)
         with np.errstate(all="ignore"):
             largest = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
@@ -400,27 +401,27 @@ class ExactSlices:
             rest = np.where(np.isfinite(rest), rest, 0)
             terms = np.exp(difference) * (1 + rest)
             is_largest = finite & (x == largest)
-            others = np.sum(np.where(is_largest, 0, terms), axis=axis, keepdims=True)
-            others += np.sum(is_largest, axis=axis, keepdims=True) - np.where(finite, 1, 0)
+            others = np.sum(np.where(is_largest, 0, counts * terms), axis=axis, keepdims=True)
+            others += np.sum(counts * is_largest, axis=axis, keepdims=True) - np.where(finite, 1, 0)
             log_total = np.where(finite, np.log1p(others), np.log(others))
         return cls(largest, shift, difference, rest, terms, others + finite, log_total)
 
 
-def exact_softmax(x, axis=None):
-    exact = ExactSlices.of(x, axis)
+def exact_softmax(x, axis=None, counts=1):
+    exact = ExactSlices.of(x, axis, counts)
     with np.errstate(all="ignore"):
         return np.where(np.isfinite(exact.largest), exact.terms / exact.total, np.nan)
 
 
-def exact_log_softmax(x, axis=None):
-    exact = ExactSlices.of(x, axis)
+def exact_log_softmax(x, axis=None, counts=1):
+    exact = ExactSlices.of(x, axis, counts)
     with np.errstate(all="ignore"):
         return (exact.difference - exact.log_total) + exact.rest
 
 
-def exact_logsumexp(x, axis=None):
+def exact_logsumexp(x, axis=None, counts=1):
     """With the reduced axes kept, and the largest elements, whose size the bound refers to."""
-    exact = ExactSlices.of(x, axis)
+    exact = ExactSlices.of(x, axis, counts)
     return exact.shift + exact.log_total, exact.largest
 
 

@@ -42,6 +42,8 @@ def parser():
     run.add_argument("--points", type=whole_number, default=10**8, help="float64 inputs per function (1e8)")
     run.add_argument("--climbs", type=whole_number, default=64, help="climbs per function and build (64)")
     run.add_argument("--rounds", type=whole_number, default=16, help="rounds of rows (16)")
+    run.add_argument("--row-climbs", type=whole_number, default=20, help="climbs over rows, likewise (20)")
+    run.add_argument("--row-steps", type=whole_number, default=300, help="steps of each of these (300)")
     run.add_argument("--seed", type=int, default=4)
     run.add_argument("--jobs", type=whole_number, help="processes (one for each core)")
     run.add_argument("--fresh", action="store_true", help="drop the chunks that are done")
@@ -67,6 +69,8 @@ def main(arguments=None):
             options.points,
             options.climbs,
             options.rounds,
+            options.row_climbs,
+            options.row_steps,
             options.seed,
         )
         try:
