@@ -406,23 +406,32 @@ class ExactSlices:
             log_total = np.where(finite, np.log1p(others), np.log(others))
         return cls(largest, shift, difference, rest, terms, others + finite, log_total)
 
+    def softmax(self):
+        with np.errstate(all="ignore"):
+            return np.where(np.isfinite(self.largest), self.terms / self.total, np.nan)
 
-def exact_softmax(x, axis=None, counts=1):
-    exact = ExactSlices.of(x, axis, counts)
-    with np.errstate(all="ignore"):
-        return np.where(np.isfinite(exact.largest), exact.terms / exact.total, np.nan)
+    def log_softmax(self):
+        with np.errstate(all="ignore"):
+            return (self.difference - self.log_total) + self.rest
+
+    def logsumexp(self):
+        """With the reduced axes kept."""
+        with np.errstate(all="ignore"):
+            return self.shift + self.log_total
 
 
-def exact_log_softmax(x, axis=None, counts=1):
-    exact = ExactSlices.of(x, axis, counts)
-    with np.errstate(all="ignore"):
-        return (exact.difference - exact.log_total) + exact.rest
+def exact_softmax(x, axis=None):
+    return ExactSlices.of(x, axis).softmax()
 
 
-def exact_logsumexp(x, axis=None, counts=1):
+def exact_log_softmax(x, axis=None):
+    return ExactSlices.of(x, axis).log_softmax()
+
+
+def exact_logsumexp(x, axis=None):
     """With the reduced axes kept, and the largest elements, whose size the bound refers to."""
-    exact = ExactSlices.of(x, axis, counts)
-    return exact.shift + exact.log_total, exact.largest
+    exact = ExactSlices.of(x, axis)
+    return exact.logsumexp(), exact.largest
 
 
 def logsumexp_error(got, exact, largest):

@@ -103,7 +103,7 @@ def measured(dtype, ulp=0.25, misrounded=0, libraries=("fastlogit v3",)):
     for name in ("expit", "log_expit"):
         rows[name] = rows[name] | {"misrounded": misrounded, "worst": [{"input": "0x1p+0", "ulp": ulp}]}
     return {
-        "settings": {"parts": [dtype], "libraries": list(libraries)},
+        "settings": {"parts": [dtype], "libraries": list(libraries), "functions": FUNCTIONS},
         "errors": {f"{dtype} {name}": dict.fromkeys(libraries, row) for name, row in rows.items()},
         "comparisons": {dtype: {f"{name}: the bits of v4 and v3": BITS_AGREE for name in FUNCTIONS}},
     }

@@ -51,6 +51,8 @@ class Settings:
         Climbs over whole rows for each function of slices and each climbed build.
     row_steps : int
         Steps of each of these.
+    functions : tuple of str
+        The elementwise functions; those of slices are measured together.
     seed : int
     """
 
@@ -62,6 +64,7 @@ class Settings:
     rounds: int = 16
     row_climbs: int = 20
     row_steps: int = 300
+    functions: tuple = tasks.FUNCTIONS
     seed: int = 4
 
 
@@ -291,12 +294,11 @@ def stages(settings, records):
     seed, every = settings.seed, EveryFloat32(Fraction(settings.fraction), settings.seed)
     if "rows" in settings.parts:
         for dtype in ("float32", "float64"):
-            yield tasks.RandomRows(f"{dtype} rows", dtype, settings.rounds, seed)
             yield tasks.BuiltRows(f"{dtype} rows built", dtype, settings.rounds, seed)
             starts = row_climb_starts(records[f"{dtype} rows built"].findings, settings.row_climbs)
             yield tasks.WorstRowsBySearch(f"{dtype} rows search", dtype, starts, settings.row_steps, seed)
     if "float64" in settings.parts:
-        for function in tasks.FUNCTIONS:
+        for function in settings.functions:
             strata = Strata(function, settings.points, seed)
             yield tasks.ErrorsOf(f"float64 {function}", function, "float64", strata, seed)
             near = Neighbourhoods(function)
@@ -304,6 +306,9 @@ def stages(settings, records):
             starts = climb_starts(records[f"float64 {function}"].findings, settings.climbs)
             climb = Climb(starts, seed)
             yield tasks.WorstBySearch(f"float64 {function} search", function, "float64", climb, seed)
+    if "rows" in settings.parts:
+        for dtype in ("float32", "float64"):
+            yield tasks.RandomRows(f"{dtype} rows", dtype, settings.rounds, seed)
     of_odds, of_probability = (tasks.reflected_expit,), (tasks.reflected_logit, tasks.round_trip)
     if "identities" in settings.parts:
         points = settings.points // 10
@@ -311,7 +316,7 @@ def stages(settings, records):
         yield tasks.Identities("float64 identities of expit", "float64", odds, of_odds)
         yield tasks.Identities("float64 identities of logit", "float64", probabilities, of_probability)
     if "float32" in settings.parts:
-        for function in tasks.FUNCTIONS:
+        for function in settings.functions:
             yield tasks.ErrorsOf(f"float32 {function}", function, "float32", every, seed)
     if "identities" in settings.parts:
         yield tasks.Identities("float32 identities", "float32", every, of_odds + of_probability)

@@ -8,6 +8,7 @@ from pathlib import Path
 import ulp
 from ulp import ROOT, campaign, promises
 from ulp.libraries import PEERS, builds
+from ulp.tasks import FUNCTIONS
 
 
 def whole_number(text):
@@ -37,6 +38,7 @@ def parser():
     run = commands.add_parser("run", help="measure, or go on measuring where a run was interrupted")
     run.add_argument("--results", **results, help="where chunks and results are kept (build/ulp)")
     run.add_argument("--parts", nargs="+", choices=campaign.PARTS, default=campaign.PARTS)
+    run.add_argument("--functions", nargs="+", choices=FUNCTIONS, default=FUNCTIONS, help="elementwise ones")
     run.add_argument("--libraries", nargs="+", metavar="NAME", default=[*builds(), *PEERS])
     run.add_argument("--fraction", type=fraction, default="1", help="part of all float32 (1: exhaustive)")
     run.add_argument("--points", type=whole_number, default=10**8, help="float64 inputs per function (1e8)")
@@ -71,6 +73,7 @@ def main(arguments=None):
             options.rounds,
             options.row_climbs,
             options.row_steps,
+            tuple(options.functions),
             options.seed,
         )
         try:

@@ -19,7 +19,6 @@ CLAMPS = {  # the eps with which the clamped logit is compared with logit of the
 FUNCTIONS = tuple(formulas.PUBLIC)
 PROFILE_BLOCKS = 4  # float32 blocks to one entry of the profile: 2^19 inputs, a sixteenth of a binade
 LONGEST_MPFR_ROW = 2**12
-EXACT_ROWS = {"softmax": formulas.exact_softmax, "log_softmax": formulas.exact_log_softmax}
 
 
 def hexadecimal(x):
@@ -297,8 +296,8 @@ def examine_rows(these, functions, label, libraries):
     """The findings of rows of one arrangement; `label` says where they come from."""
     findings = Findings()
     shared = libraries.share(these.whole)
+    exact = exact_rows(these)
     for function in functions:
-        exact = exact_rows(function, these)
         builds = {}
         for name in libraries.of(function):
             (got,) = libraries.compute(name, shared, (function, {}))
@@ -313,34 +312,33 @@ def examine_rows(these, functions, label, libraries):
     return findings
 
 
-def exact_rows(function, these):
-    """Exact results of the classes of each row, and for logsumexp the largest elements, in long double."""
-    if function == "logsumexp":
-        return formulas.exact_logsumexp(these.values, 1, these.counts)
-    return (EXACT_ROWS[function](these.values, 1, these.counts),)
+def exact_rows(these):
+    """The classes of each row in long double, from which the exact results follow."""
+    return formulas.ExactSlices.of(these.values, 1, these.counts)
 
 
 def errors_of_rows(function, these, got, exact):
-    """The errors of each class of each row; the unit of logsumexp is that of the bound.
+    """The exact results of the classes of each row, and the errors; the unit of logsumexp is its bound's.
 
     Equal elements of a row that have different results have no result: their error is infinite.
     """
+    wide = getattr(exact, function)()
     if function == "logsumexp":
-        return formulas.logsumexp_error(got, *exact).astype(np.float64)
+        return wide, formulas.logsumexp_error(got, wide, exact.largest).astype(np.float64)
     of_classes = got[:, these.first]
-    error = formulas.ulp_error(of_classes, *exact).astype(np.float64)
+    error = formulas.ulp_error(of_classes, wide).astype(np.float64)
     if these.places.size > these.first.size:
         same = formulas.bits(got) == formulas.bits(np.ascontiguousarray(of_classes))[:, these.places]
         rows, positions = np.nonzero(~same)
         error[rows, these.places[positions]] = np.inf
-    return error
+    return wide, error
 
 
 def measure_rows(function, these, got, exact, label):
     """The errors of the results of rows, the worst by MPFR; its row, and the largest estimate."""
-    error = errors_of_rows(function, these, got, exact)
+    wide, error = errors_of_rows(function, these, got, exact)
     counts = 1 if function == "logsumexp" else these.counts
-    found = Errors(inputs=got.size, finite=int(np.sum(counts * np.isfinite(exact[0]))))
+    found = Errors(inputs=got.size, finite=int(np.sum(counts * np.isfinite(wide))))
     failed = np.isinf(error)
     if failed.any():
         row, _ = np.unravel_index(error.argmax(), error.shape)
@@ -349,18 +347,17 @@ def measure_rows(function, these, got, exact, label):
     found.sum = float(np.sum(counts * error))
     row, index = (int(i) for i in np.unravel_index(error.argmax(), error.shape))
     estimate = largest = float(error[row, index])
-    wide = exact[0][row, index]
     position = 0 if function == "logsumexp" else int(these.first[index])
-    if these.values.shape[1] <= LONGEST_MPFR_ROW and np.isfinite(wide) and largest > 0:
+    if these.values.shape[1] <= LONGEST_MPFR_ROW and np.isfinite(wide[row, index]) and largest > 0:
         value = mpfr.row_value(function, these.values[row], these.counts, index)
-        unit_of = max(value, float(exact[1][row, 0]), key=abs) if function == "logsumexp" else value
+        unit_of = max(value, float(exact.largest[row, 0]), key=abs) if function == "logsumexp" else value
         largest = mpfr.distance(value, got[row, position], got.dtype, unit_of)
     found.worst = [
         {
             "input": f"{label}, row {row}, element {position}",
             "got": hexadecimal(got[row, position]),
-            "want": hexadecimal(wide.astype(got.dtype)),
-            "exact": np.format_float_scientific(wide, unique=False, precision=18),
+            "want": hexadecimal(wide[row, index].astype(got.dtype)),
+            "exact": np.format_float_scientific(wide[row, index], unique=False, precision=18),
             "ulp": largest,
             "row": these.text(row),
             "element": position,
@@ -472,11 +469,10 @@ class WorstRowsBySearch:
         rng = generator(self.seed, self.name, chunk)
         for step in range(self.steps):
             tried = rows.changed(rng, best, rows.reach_of(step, self.dtype))
-            exact = exact_rows(start.function, tried)
-            (got,) = libraries.compute(
-                start.library, libraries.share(tried.whole), (start.function, {})
-            )
-            error = errors_of_rows(start.function, tried, got.reshape(len(tried.values), -1), exact)
+            shared = libraries.share(tried.whole)
+            (got,) = libraries.compute(start.library, shared, (start.function, {}))
+            got = got.reshape(len(tried.values), -1)
+            _, error = errors_of_rows(start.function, tried, got, exact_rows(tried))
             row = int(error.max(axis=1).argmax())
             if error[row].max() > largest:
                 best, largest = tried.row(row), float(error[row].max())
