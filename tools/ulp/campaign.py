@@ -5,6 +5,7 @@ each task with a line for each chunk that is done, and in the end ``results.json
 campaign that was killed goes on where it was, unless what it measures has changed since.
 """
 
+import datetime
 import hashlib
 import importlib.util
 import itertools
@@ -77,14 +78,15 @@ def git(*arguments):
 
 
 def processor():
-    """The model's name as the kernel tells it, else what Python knows."""
+    """Name, family and model as the kernel tells them, else what Python knows."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        lines = []
+    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    if "model name" not in told:
+        return platform.processor() or platform.machine()
+    return f"{told['model name']} (family {told.get('cpu family')}, model {told.get('model')})"
 
 
 def kernels():
@@ -336,7 +338,8 @@ def run(folder, settings, jobs=None, fresh=False):
 
 def write(folder, campaign, records):
     """One file for what is counted, one for the profiles that the plots are made from."""
-    results = {**campaign, "machine": machine(), "errors": {}, "comparisons": {}, "control error": {}}
+    about = {**campaign, "date": datetime.date.today().isoformat(), "machine": machine()}
+    results = {**about, "errors": {}, "comparisons": {}, "control error": {}}
     profiles = {}
     merged = {}
     for name, record in records.items():

@@ -55,7 +55,7 @@ def parser():
         "--results",
         nargs="+",
         **{**results, "default": [results["default"]]},
-        help="what run has written (build/ulp); further folders add the libraries that the first lacks",
+        help="what run has written (build/ulp); further folders add what they have tried more inputs of",
     )
     report.add_argument("--docs", type=Path, default=ROOT / "docs" / "measured", metavar="FOLDER")
     return top

@@ -1,6 +1,7 @@
 """Tables and plots of the documentation, made from ``results.json`` and ``profile.json``."""
 
 import json
+import re
 from itertools import groupby
 from pathlib import Path
 
@@ -21,6 +22,7 @@ PLOTTED = {  # the inputs that are shown, and on which scale; turned round for a
 STYLES = {"PyTorch": ("#e69f00", 2.4), "SciPy": ("#0072b2", 1.2), "fastlogit": ("#000000", 1.0)}
 CEILING = 1000.0  # ulp; errors above it are drawn at it
 COLUMNS = 250  # of a plot
+LONGEST_ROW = 8  # runs of equal elements that a table has room for
 
 
 def is_fastlogit(library):
@@ -131,12 +133,38 @@ def worst_input_table(results):
     builds, _ = columns(results)
     rows = []
     for function, dtype, errors in by_function(results):
-        for build in builds:
+        for build in builds if function in ELEMENTWISE else ():
             for entry in errors.get(build, {"worst": []})["worst"][:1]:
                 row = [f"``{function}``", dtype, build.removeprefix("fastlogit "), f"{entry['ulp']:.5f}"]
                 rows.append([*row, *(f"``{entry[key]}``" for key in ("input", "got", "want"))])
     heads = ["function", "type", "build", "ulp", "input", "got", "correctly rounded"]
     return table("Worst inputs of fastlogit", heads, rows)
+
+
+def shortened(text):
+    """Hexadecimal floats without zeros at the end."""
+    return re.sub(r"\.?0+p", "p", text)
+
+
+def row_of(entry):
+    """A row as it is written down, if that is short, else where it comes from."""
+    written = entry.get("row")
+    if not written or written.count(",") > LONGEST_ROW:
+        return entry["input"]
+    return f"``{shortened(written)}``, element {entry['element']}"
+
+
+def worst_row_table(results):
+    builds, _ = columns(results)
+    rows = []
+    for function, dtype, errors in by_function(results):
+        for build in builds if function not in ELEMENTWISE else ():
+            for entry in errors.get(build, {"worst": []})["worst"][:1]:
+                row = [f"``{function}``", dtype, build.removeprefix("fastlogit "), f"{entry['ulp']:.4f}"]
+                results_of_row = (f"``{shortened(entry[key])}``" for key in ("got", "want"))
+                rows.append([*row, row_of(entry), *results_of_row])
+    heads = ["function", "type", "build", "ulp", "row (value x copies)", "got", "correctly rounded"]
+    return table("Worst rows of fastlogit", heads, rows)
 
 
 def comparison_table(results):
@@ -156,47 +184,66 @@ def comparison_table(results):
 
 
 def combined(campaigns):
-    """The results and profiles of the first campaign, with what the others say of libraries it lacks."""
+    """The results and profiles of the first campaign, and what others have tried more inputs of."""
     (results, profiles), *others = campaigns
     results = {**results, "added": []}
     for more, more_profiles in others:
         added = set()
-        for target, source in ((results["errors"], more["errors"]), (profiles, more_profiles)):
-            for key, libraries in source.items():
-                lacking = {
-                    name: value for name, value in libraries.items() if name not in target.get(key, {})
+        for part in ("errors", "comparisons"):
+            for key, tried in more[part].items():
+                known = results[part].setdefault(key, {})
+                better = {
+                    name: value
+                    for name, value in tried.items()
+                    if value["inputs"] > known.get(name, {"inputs": 0})["inputs"]
                 }
-                added.update(lacking)
-                target.setdefault(key, {}).update(lacking)
+                known.update(better)
+                if part == "errors":
+                    added |= better.keys()
+                    profile = more_profiles.get(key, {})
+                    taken = {name: profile[name] for name in better if name in profile}
+                    profiles.setdefault(key, {}).update(taken)
+        results["subject"]["peers"] = more["subject"]["peers"] | results["subject"]["peers"]
         results["added"].append({"libraries": sorted(added), "settings": more["settings"]})
     return results, profiles
+
+
+def listed(names):
+    return ", ".join(f"``{name}``" for name in names)
 
 
 def provenance(results):
     """What was measured, where and how much, as a paragraph."""
     subject, machine, settings = results["subject"], results["machine"], results["settings"]
     source = results["source"]
-    exhaustive = settings["fraction"] == "1"
     tried = {
-        key: next(iter(libraries.values()))["inputs"]
-        for key, libraries in results["errors"].items()
-        if key.split()[1] in ELEMENTWISE
+        (function, dtype): max(errors["inputs"] for name, errors in libraries.items() if is_fastlogit(name))
+        for function, dtype, libraries in by_function(results)
     }
-    sampled = sorted(count for key, count in tried.items() if key.startswith("float64"))
-    all_of_them = "every one of the 2\\ :sup:`32` inputs"
-    float32 = all_of_them if exhaustive else f"{settings['fraction']} of all inputs"
+    exhausted = [name for name in ELEMENTWISE if tried.get((name, "float32"), 0) >= 2**32]
+    sampled = [name for name in ELEMENTWISE if 0 < tried.get((name, "float32"), 0) < 2**32]
+    said = []
+    if exhausted:
+        said.append(f"every one of the 2\\ :sup:`32` inputs of {listed(exhausted)}")
+    if sampled:
+        least = min(tried[name, "float32"] for name in sampled)
+        said.append(f"{least:,} inputs of {listed(sampled)}, drawn from all of them")
+    float64 = [tried[name, "float64"] for name in ELEMENTWISE if (name, "float64") in tried]
+    of_rows = [count for (name, _), count in tried.items() if name == "softmax"]
     return (
         f"fastlogit {subject['version']}, commit ``{(source['commit'] or 'unknown')[:12]}``"
         f"{' with changes' if source['uncommitted changes'] else ''}, compiled by {subject['compiler']}; "
-        f"{machine['processor']}, {machine['system']}, NumPy {subject['numpy']}. "
-        f"float32: {float32}. "
-        + (f"float64: {sampled[0]:,} inputs or more for each function. " if sampled else "")
+        f"{machine['processor']}, {machine['system']}, NumPy {subject['numpy']}; {results['date']}. "
+        + (f"float32: {', '.join(said)}. " if said else "")
+        + (f"float64: {min(float64):,} inputs or more of each function. " if float64 else "")
+        + (f"Rows: {min(of_rows):,} elements or more of each type. " if of_rows else "")
         + f"Seed {settings['seed']}.\n"
         + "".join(
-            f"{', '.join(more['libraries'])}: {more['settings']['fraction']} of all float32, "
+            f"{', '.join(peers)}: {more['settings']['fraction']} of all float32, "
             f"{more['settings']['points']:,} random float64 and {more['settings']['rounds']} rounds of "
-            "rows.\n"
+            "random rows.\n"
             for more in results.get("added", [])
+            if (peers := [name for name in more["libraries"] if not is_fastlogit(name)])
         )
     )
 
@@ -263,6 +310,7 @@ def write(folder, results, profiles):
         misrounded_table,
         mean_error_table,
         worst_input_table,
+        worst_row_table,
         order_table,
         comparison_table,
     )

@@ -212,8 +212,9 @@ def logarithm_at_power_of_two(rng, real, n, size):
     others = rng.uniform(-4, 4, size)
     power = np.exp2(rng.integers(-24, 4, size))
     ahead = np.log((n - 1) / np.expm1(power))  # log1p((n - 1) exp(-ahead)) = power
-    behind = np.log(np.maximum(np.exp(power) - (n - 1), 1e-3))  # log(n - 1 + exp(behind)) = power
-    distance = np.where(rng.random(size) < 0.5, ahead, behind)
+    least = np.exp(power) - (n - 1)  # log(n - 1 + exp(behind)) = power, where there is such a distance
+    behind = np.log(np.where(least > 0, least, 1))
+    distance = np.where((rng.random(size) < 0.5) | (least <= 0), ahead, behind)
     result = power * rng.choice([-1, 1], size)
     summed = result - np.log(n - 1 + np.exp(distance))
     others = np.where(rng.random(size) < 0.5, others, summed)
@@ -275,22 +276,56 @@ def smallest_that_counts(rng, real, n, size):
     return Rows(near(rng, values, real), arranged(rng, [1, n - 1]))
 
 
-def settled_or_not(rng, real, n, size):
-    """The others weigh just what lets a sum stand, or just less (`take_off_largest`)."""
-    base = rng.uniform(-20, 20, size)
-    others = min(n, CHUNK) - 1
+def least_weight(real, n):
+    """What the others have to weigh beside the largest to settle a sum of n terms (`take_off_largest`).
+
+    float32: as a part of the largest term; float64: on the scale of terms, with what its sums begin with.
+    """
     if real == np.float32:
-        weight = 2.0**-24  # of the largest term
-        distance = np.log(others / weight)
-    else:
-        blocks = 2.0 ** np.ceil(np.log2(max(1, min(n, CHUNK) / BLOCK)))
-        offset = 1.5 * (2.0**125 if n <= BLOCK else 2.0**136 * blocks)
-        least = (2.0**-41 * blocks**2 + 2.0**-36) * offset
-        exponent = base / np.log(2)
-        term = np.exp2(HEADROOM["float64"] + exponent - np.rint(exponent))
-        distance = np.log(others * term / least)
-    values = columns(base, base - distance + rng.normal(0, 1e-2, size) * rng.integers(0, 2, size))
-    return Rows(near(rng, values, real), arranged(rng, [1, n - 1]))
+        return 2.0**-24, 2.0 ** HEADROOM["float32"]
+    blocks = 2.0 ** np.ceil(np.log2(max(1, min(n, CHUNK) / BLOCK)))
+    offset = 1.5 * (2.0**125 if n <= BLOCK else 2.0**136 * blocks)
+    return (2.0**-41 * blocks**2 + 2.0**-36) * offset, offset
+
+
+def distance_for(real, n, base, weight):
+    """How far below the largest element the others weigh so much together."""
+    exponent = base / np.log(2)
+    term = 1 if real == np.float32 else np.exp2(HEADROOM["float64"] + exponent - np.rint(exponent))
+    return np.log((min(n, CHUNK) - 1) * term / weight)
+
+
+def settled_or_not(rng, real, n, size):
+    """The others weigh just what lets a sum stand, or some more, or just less (`take_off_largest`).
+
+    Beside them the tail of the largest term is large, and takes part in the additions of tails.
+    """
+    base = rng.uniform(-20, 20, size)
+    distance = distance_for(real, n, base, least_weight(real, n)[0])
+    more = np.choose(
+        rng.integers(0, 3, size), [np.zeros(size), rng.normal(0, 1e-2, size), rng.uniform(0, 4, size)]
+    )
+    return Rows(near(rng, columns(base, base - distance + more), real), arranged(rng, [1, n - 1]))
+
+
+def additions_round_alike(rng, real, n, size):
+    """All additions to the sum with the largest term lose nearly half a unit, in the same direction.
+
+    The largest stands first, its term just above a power of two; of the equal others, which weigh hardly what
+    lets the sum stand, four terms end next to the middle between two floats of the sum.
+    """
+    tries = max(16, ELEMENTS // size)
+    base = (rng.integers(-25, 26, (size, 1)) * np.log(2) + rng.uniform(0, 0.05, (size, 1))).astype(real)
+    weight, begun = least_weight(real, n)
+    others = base - distance_for(real, n, base, weight * rng.uniform(1, 2, (size, tries)))
+    others = np.unique(others.astype(real), axis=1)
+    exponent = HEADROOM[np.dtype(real).name] - np.rint(base / np.log(2))
+    terms = np.ldexp(np.exp(others.astype(np.longdouble)), exponent.astype(int)).astype(real)
+    unit = np.spacing(begun)
+    lost = np.mod(4 * terms.astype(np.float64), unit) / unit
+    from_middle = np.abs(lost - rng.choice([0.47, 0.53], (size, 1)))
+    best = np.take_along_axis(others, from_middle.argmin(axis=1)[:, np.newaxis], 1)
+    return Rows(np.hstack([base, best]), arranged(rng, [1, n - 1], in_order=True))
 
 
 def seams(rng, real, n, size):
@@ -341,6 +376,7 @@ FAMILIES = {
     "far from zero": Family(far_from_zero),
     "smallest that counts": Family(smallest_that_counts),
     "settled or not": Family(settled_or_not),
+    "additions round alike": Family(additions_round_alike, 8),
     "seams": Family(seams),
     "falling": Family(falling),
     "chunks apart": Family(chunks_apart, CHUNK + 1),

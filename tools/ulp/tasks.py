@@ -292,14 +292,14 @@ class Identities:
 # Rows
 
 
-def examine_rows(these, functions, label, libraries):
+def examine_rows(these, functions, label, libraries, only_builds=True):
     """The findings of rows of one arrangement; `label` says where they come from."""
     findings = Findings()
     shared = libraries.share(these.whole)
     exact = exact_rows(these)
     for function in functions:
         builds = {}
-        for name in libraries.of(function):
+        for name in libraries.builds() if only_builds else libraries.of(function):
             (got,) = libraries.compute(name, shared, (function, {}))
             builds[name] = got = got.reshape(len(these.values), -1)
             errors, worst_row, estimate = measure_rows(function, these, got, exact, label)
@@ -389,7 +389,8 @@ class RandomRows:
         family_of_rows = self.families[chunk % len(self.families)]
         findings = Findings()
         for family, x in family_of_rows(generator(self.seed, self.name, chunk), self.dtype).items():
-            found = examine_rows(rows.Rows.of(x), ROW_FUNCTIONS, f"{family}, chunk {chunk}", libraries)
+            these, label = rows.Rows.of(x), f"{family}, chunk {chunk}"
+            found = examine_rows(these, ROW_FUNCTIONS, label, libraries, only_builds=False)
             found.profile.clear()
             findings.add(found)
         return findings
@@ -397,7 +398,7 @@ class RandomRows:
 
 @dataclass(frozen=True)
 class BuiltRows:
-    """The rows that are built to break the bounds (`ulp.rows`). A chunk has one family at all lengths.
+    """The rows that are built to break fastlogit's bounds (`ulp.rows`): a family at all lengths in a chunk.
 
     The profile has, for each function and library, the worst row of the chunk: family, [length, chunk],
     error, row.
