@@ -26,6 +26,7 @@ from ulp import ROOT, tasks
 from ulp.findings import Findings
 from ulp.inputs import Climb, EveryFloat32, Neighbourhoods, Strata
 from ulp.libraries import PEERS, ROW_FUNCTIONS, Libraries, builds, end_with_parent
+from ulp.rows import FAMILIES
 
 PARTS = ("float32", "float64", "identities", "rows")
 
@@ -54,6 +55,8 @@ class Settings:
         Steps of each of these.
     functions : tuple of str
         The elementwise functions; those of slices are measured together.
+    families : tuple of str
+        The families of built rows; random rows are tried where these are all.
     seed : int
     """
 
@@ -66,6 +69,7 @@ class Settings:
     row_climbs: int = 20
     row_steps: int = 300
     functions: tuple = tasks.FUNCTIONS
+    families: tuple = tuple(FAMILIES)
     seed: int = 4
 
 
@@ -296,7 +300,7 @@ def stages(settings, records):
     seed, every = settings.seed, EveryFloat32(Fraction(settings.fraction), settings.seed)
     if "rows" in settings.parts:
         for dtype in ("float32", "float64"):
-            yield tasks.BuiltRows(f"{dtype} rows built", dtype, settings.rounds, seed)
+            yield tasks.BuiltRows(f"{dtype} rows built", dtype, settings.rounds, seed, settings.families)
             starts = row_climb_starts(records[f"{dtype} rows built"].findings, settings.row_climbs)
             yield tasks.WorstRowsBySearch(f"{dtype} rows search", dtype, starts, settings.row_steps, seed)
     if "float64" in settings.parts:
@@ -308,7 +312,7 @@ def stages(settings, records):
             starts = climb_starts(records[f"float64 {function}"].findings, settings.climbs)
             climb = Climb(starts, seed)
             yield tasks.WorstBySearch(f"float64 {function} search", function, "float64", climb, seed)
-    if "rows" in settings.parts:
+    if "rows" in settings.parts and len(settings.families) == len(FAMILIES):
         for dtype in ("float32", "float64"):
             yield tasks.RandomRows(f"{dtype} rows", dtype, settings.rounds, seed)
     of_odds, of_probability = (tasks.reflected_expit,), (tasks.reflected_logit, tasks.round_trip)

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from reference import FUNCTIONS as TESTED
 from reference import PUBLIC as ELEMENTWISE
 
+from ulp.findings import Errors
+
 FUNCTIONS = (*ELEMENTWISE, "softmax", "log_softmax", "logsumexp")
 PEERS = ("SciPy", "PyTorch", "JAX", "numexpr")
 PLOTTED = {  # the inputs that are shown, and on which scale; turned round for a function below 0
@@ -183,28 +185,33 @@ def comparison_table(results):
     )
 
 
+def of_both(first, second):
+    """What was counted where more was tried, and the worst inputs of both."""
+    more = max(first, second, key=lambda one: one["inputs"])
+    if "worst" not in more:
+        return more
+    both = Errors(worst=first["worst"])
+    both.add(Errors(worst=second["worst"]))
+    return more | {"worst": both.worst}
+
+
 def combined(campaigns):
-    """The results and profiles of the first campaign, and what others have tried more inputs of."""
+    """The results of the first campaign with those of others; a profile is of what has tried most."""
     (results, profiles), *others = campaigns
     results = {**results, "added": []}
     for more, more_profiles in others:
-        added = set()
         for part in ("errors", "comparisons"):
             for key, tried in more[part].items():
                 known = results[part].setdefault(key, {})
-                better = {
-                    name: value
-                    for name, value in tried.items()
-                    if value["inputs"] > known.get(name, {"inputs": 0})["inputs"]
-                }
-                known.update(better)
-                if part == "errors":
-                    added |= better.keys()
-                    profile = more_profiles.get(key, {})
-                    taken = {name: profile[name] for name in better if name in profile}
-                    profiles.setdefault(key, {}).update(taken)
-        results["subject"]["peers"] = more["subject"]["peers"] | results["subject"]["peers"]
-        results["added"].append({"libraries": sorted(added), "settings": more["settings"]})
+                for name, value in tried.items():
+                    if value["inputs"] > known.get(name, value)["inputs"] or name not in known:
+                        profile = more_profiles.get(key, {}).get(name)
+                        if part == "errors" and profile:
+                            profiles.setdefault(key, {})[name] = profile
+                    known[name] = of_both(known.get(name, value), value)
+        peers = more["subject"]["peers"]
+        results["subject"]["peers"] = peers | results["subject"]["peers"]
+        results["added"].append({"libraries": more["settings"]["libraries"], "settings": more["settings"]})
     return results, profiles
 
 
