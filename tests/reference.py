@@ -371,12 +371,12 @@ AXIS_BOUND_ULP = 2.0  # of the exact element; of the larger of result and larges
 # The largest errors that a search has seen (tools/ulp), rounded up. A larger one is news, though the promise
 # is kept.
 LARGEST_ROW_ULP = {
-    ("softmax", "float32"): 1.3,
-    ("softmax", "float64"): 1.3,
-    ("log_softmax", "float32"): 1.5,
+    ("softmax", "float32"): 1.32,
+    ("softmax", "float64"): 1.32,
+    ("log_softmax", "float32"): 1.54,
     ("log_softmax", "float64"): 1.3,
-    ("logsumexp", "float32"): 0.9,
-    ("logsumexp", "float64"): 1.2,
+    ("logsumexp", "float32"): 1.5,
+    ("logsumexp", "float64"): 1.22,
 }
 
 

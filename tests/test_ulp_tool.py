@@ -229,7 +229,8 @@ def test_results_of_two_campaigns_are_combined():
         row = {"inputs": inputs, "misrounded": inputs // 2, "worst": [{"input": f"{ulp}", "ulp": ulp}]}
         return [
             {
-                "settings": {"libraries": [peer]},
+                "settings": {},
+                "source": {"commit": f"{inputs}", "uncommitted changes": False},
                 "subject": {"peers": {peer: "1"}},
                 "errors": {"float32 expit": {"fastlogit v3": row, peer: row}},
                 "comparisons": {"float32": {"expit: the bits of v4 and v3": BITS_AGREE | {"inputs": inputs}}},
@@ -246,6 +247,10 @@ def test_results_of_two_campaigns_are_combined():
     assert profiles["float32 expit"]["fastlogit v3"] == 200
     assert results["comparisons"]["float32"]["expit: the bits of v4 and v3"]["inputs"] == 200
     assert results["subject"]["peers"] == {"SciPy": "1", "JAX": "1"}
+    (added,) = results["added"]
+    assert added["libraries"] == ["JAX"]
+    assert added["counted"] == ["float32 expit"]
+    assert report.commit_of(added["source"]) == "commit ``200``"
 
 
 def test_row_in_a_table():

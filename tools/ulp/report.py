@@ -200,18 +200,22 @@ def combined(campaigns):
     (results, profiles), *others = campaigns
     results = {**results, "added": []}
     for more, more_profiles in others:
+        added = set()
         for part in ("errors", "comparisons"):
             for key, tried in more[part].items():
                 known = results[part].setdefault(key, {})
                 for name, value in tried.items():
-                    if value["inputs"] > known.get(name, value)["inputs"] or name not in known:
-                        profile = more_profiles.get(key, {}).get(name)
-                        if part == "errors" and profile:
-                            profiles.setdefault(key, {})[name] = profile
+                    if part == "errors" and value["inputs"] > known.get(name, {"inputs": 0})["inputs"]:
+                        added.add((key, name))
+                        if name in more_profiles.get(key, {}):
+                            profiles.setdefault(key, {})[name] = more_profiles[key][name]
                     known[name] = of_both(known.get(name, value), value)
-        peers = more["subject"]["peers"]
-        results["subject"]["peers"] = peers | results["subject"]["peers"]
-        results["added"].append({"libraries": more["settings"]["libraries"], "settings": more["settings"]})
+        results["subject"]["peers"] = more["subject"]["peers"] | results["subject"]["peers"]
+        about = {
+            "libraries": sorted({name for _, name in added if not is_fastlogit(name)}),
+            "counted": sorted({key for key, name in added if is_fastlogit(name)}),
+        }
+        results["added"].append(about | {part: more[part] for part in ("settings", "source")})
     return results, profiles
 
 
@@ -219,40 +223,51 @@ def listed(names):
     return ", ".join(f"``{name}``" for name in names)
 
 
-def provenance(results):
-    """What was measured, where and how much, as a paragraph."""
-    subject, machine, settings = results["subject"], results["machine"], results["settings"]
-    source = results["source"]
-    tried = {
-        (function, dtype): max(errors["inputs"] for name, errors in libraries.items() if is_fastlogit(name))
-        for function, dtype, libraries in by_function(results)
-    }
+def commit_of(source):
+    changes = " with changes" if source["uncommitted changes"] else ""
+    return f"commit ``{(source['commit'] or 'unknown')[:12]}``{changes}"
+
+
+def provenance_of_float32(tried):
+    """All inputs of some functions, a sample of those of others."""
     exhausted = [name for name in ELEMENTWISE if tried.get((name, "float32"), 0) >= 2**32]
     sampled = [name for name in ELEMENTWISE if 0 < tried.get((name, "float32"), 0) < 2**32]
-    said = []
     if exhausted:
-        said.append(f"every one of the 2\\ :sup:`32` inputs of {listed(exhausted)}")
+        yield f"float32: every one of the 2\\ :sup:`32` inputs of {listed(exhausted)}."
     if sampled:
         least = min(tried[name, "float32"] for name in sampled)
-        said.append(f"{least:,} inputs of {listed(sampled)}, drawn from all of them")
+        yield f"float32: {least:,} inputs of {listed(sampled)}, drawn from all of them."
+
+
+def provenance(results):
+    """What was measured, where and how much, as a paragraph."""
+    subject, machine = results["subject"], results["machine"]
+    tried = {
+        (function, dtype): max(counts)
+        for function, dtype, libraries in by_function(results)
+        if (counts := [errors["inputs"] for name, errors in libraries.items() if is_fastlogit(name)])
+    }
+    said = [
+        f"fastlogit {subject['version']}, {commit_of(results['source'])}, compiled by {subject['compiler']}; "
+        f"{machine['processor']}, {machine['system']}, NumPy {subject['numpy']}; {results['date']}.",
+        *provenance_of_float32(tried),
+    ]
     float64 = [tried[name, "float64"] for name in ELEMENTWISE if (name, "float64") in tried]
+    if float64:
+        said.append(f"float64: {min(float64):,} inputs or more of each function.")
     of_rows = [count for (name, _), count in tried.items() if name == "softmax"]
-    return (
-        f"fastlogit {subject['version']}, commit ``{(source['commit'] or 'unknown')[:12]}``"
-        f"{' with changes' if source['uncommitted changes'] else ''}, compiled by {subject['compiler']}; "
-        f"{machine['processor']}, {machine['system']}, NumPy {subject['numpy']}; {results['date']}. "
-        + (f"float32: {', '.join(said)}. " if said else "")
-        + (f"float64: {min(float64):,} inputs or more of each function. " if float64 else "")
-        + (f"Rows: {min(of_rows):,} elements or more of each type. " if of_rows else "")
-        + f"Seed {settings['seed']}.\n"
-        + "".join(
-            f"{', '.join(peers)}: {more['settings']['fraction']} of all float32, "
-            f"{more['settings']['points']:,} random float64 and {more['settings']['rounds']} rounds of "
-            "random rows.\n"
-            for more in results.get("added", [])
-            if (peers := [name for name in more["libraries"] if not is_fastlogit(name)])
-        )
-    )
+    if of_rows:
+        said.append(f"Rows: {min(of_rows):,} elements or more of each type.")
+    for more in results.get("added", []):
+        settings = more["settings"]
+        if more["counted"]:
+            said.append(f"Counted at {commit_of(more['source'])}: {listed(more['counted'])}.")
+        if more["libraries"]:
+            said.append(
+                f"{', '.join(more['libraries'])}: {settings['fraction']} of all float32, "
+                f"{settings['points']:,} random float64 and {settings['rounds']} rounds of random rows."
+            )
+    return "\n".join([*said, f"Seed {results['settings']['seed']}.\n"])
 
 
 def plot(dtype, profiles, folder):
