@@ -44,8 +44,8 @@ cdef extern from *:
        weigh (2^-41 m^2 + 2^-36) of the offset that is 2^-59. */
     #define TWO_MINUS_41 0x1p-41
     #define TWO_MINUS_36 0x1p-36
-    /* float32: each of the additions to the sum that has the largest term, one a block, may lose 2^-53 of that,
-       and all the same way. Beside others that weigh 2^-24 of it for each block they lose 2^-29 together. */
+    /* float32: each of the additions to the sum that has the largest term, one a block, may lose 2^-53 of
+       that, and all the same way. Beside others that weigh 2^-24 of it for each block they lose 2^-29. */
     #define TWO_MINUS_24_DOUBLE 0x1p-24
     """
     const double OFFSET_OF_KEPT, OFFSET_OF_KEPT_BLOCK, OFFSET_PER_BLOCK, OFFSET_OF_BLOCK
