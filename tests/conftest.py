@@ -2,8 +2,11 @@ import ctypes
 import ctypes.util
 import os
 import platform
+import shutil
 import subprocess
 import sys
+import sysconfig
+from dataclasses import dataclass
 from pathlib import Path
 
 import hypothesis
@@ -11,6 +14,8 @@ import pytest
 
 import fastlogit
 from fastlogit import _isa
+
+ROOT = Path(__file__).resolve().parents[1]
 
 hypothesis.settings.register_profile(
     "reproducible", derandomize=True, deadline=None, database=None, max_examples=300
@@ -50,6 +55,44 @@ def run_python():
         return done.stderr if fails else done.stdout
 
     return run
+
+
+@dataclass
+class MesonBuild:
+    """A folder whose ``build`` Meson has set up, with the compiler of this environment."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, *command):
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def ninja(self, *arguments):
+        return self.run("ninja", "-C", "build", *arguments)
+
+
+@pytest.fixture(scope="session")
+def set_up_build(tmp_path_factory):
+    """Set up a build of the sources, or of a copy of them, with options of Meson."""
+
+    def set_up(*options, source=ROOT):
+        if not (source / "meson.build").exists():
+            pytest.skip("the sources of the kernels are not beside the tests")
+        environment = dict(os.environ)
+        environment["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), environment["PATH"]])
+        for tool in ("meson", "ninja", "cython"):
+            if shutil.which(tool, path=environment["PATH"]) is None:
+                pytest.skip(f"{tool} is needed to compile the kernels")
+        build = MesonBuild(tmp_path_factory.mktemp("meson"), environment)
+        (build.folder / "python.ini").write_text(f"[binaries]\npython = '{sys.executable}'\n")
+        build.run("meson", "setup", "build", str(source), "--native-file", "python.ini", *options)
+        return build
+
+    return set_up
 
 
 @pytest.fixture
