@@ -1,5 +1,4 @@
 import ctypes
-import ctypes.util
 import os
 import platform
 import subprocess
@@ -16,6 +15,9 @@ hypothesis.settings.register_profile(
     "reproducible", derandomize=True, deadline=None, database=None, max_examples=300
 )
 hypothesis.settings.load_profile("reproducible")
+
+# Time limits are multiplied by it; an emulated processor needs that.
+PATIENCE = float(os.environ.get("FASTLOGIT_TEST_PATIENCE", "1"))
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def run_python():
             env=environment,
             capture_output=True,
             text=text,
-            timeout=timeout,
+            timeout=PATIENCE * timeout,
         )
         assert (done.returncode != 0) == fails, done.stderr
         return done.stderr if fails else done.stdout
@@ -68,6 +70,6 @@ def skip_unless_supported():
 
 @pytest.fixture
 def libm():
-    if platform.machine() != "x86_64" or platform.libc_ver()[0] != "glibc":
-        pytest.skip("the layout of the floating-point environment is known for glibc on x86-64 alone")
-    return ctypes.CDLL(ctypes.util.find_library("m"))
+    if platform.machine() not in ("x86_64", "aarch64") or platform.libc_ver()[0] != "glibc":
+        pytest.skip("the layout of the floating-point environment is known for glibc on x86-64 and Arm alone")
+    return ctypes.CDLL("libm.so.6")

@@ -91,6 +91,7 @@ def report(tmp_path_factory):
     for tool in ("meson", "ninja", "cython"):
         if shutil.which(tool, path=environment["PATH"]) is None:
             pytest.skip(f"{tool} is needed to compile the kernels")
+    cross_file = os.environ.get("FASTLOGIT_CROSS_FILE")  # where the Python that runs this is an emulated one
     folder = tmp_path_factory.mktemp("vectorised")
     (folder / "python.ini").write_text(f"[binaries]\npython = '{sys.executable}'\n")
 
@@ -102,6 +103,7 @@ def report(tmp_path_factory):
     run(
         *("meson", "setup", "build", str(ROOT), "--native-file", "python.ini"),
         *("-Db_colorout=never", "-Dc_args=-fopt-info-vec-optimized"),
+        *(("--cross-file", cross_file) if cross_file else ()),
     )
     kernels = "|".join({loops.kernel for loops in LOOPS})
     objects = re.findall(rf"^(\S*/kernels/(?:{kernels})_\S*\.o):", run(*NINJA, "-t", "targets", "all"), re.M)
