@@ -6,13 +6,13 @@ import math
 import os
 import shutil
 import subprocess
-import sys
 import sysconfig
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from building import machine_files
 from layouts import laid_out, random_layout, random_shape
 
 mpmath = pytest.importorskip("mpmath", reason="sums are checked against mpmath")
@@ -32,14 +32,12 @@ def units(tmp_path_factory):
         if shutil.which(tool, path=environment["PATH"]) is None:
             pytest.skip(f"{tool} is needed to build tests/kernel_units")
     folder = tmp_path_factory.mktemp("units")
-    python = folder / "python.ini"
-    python.write_text(f"[binaries]\npython = '{sys.executable}'\n")
 
     def run(*command):
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
-    run("meson", "setup", "build", str(ROOT), "-Dkernel_tests=true", "--native-file", str(python))
+    run("meson", "setup", "build", str(ROOT), "-Dkernel_tests=true", *machine_files(folder))
     library = "tests/kernel_units" + sysconfig.get_config_var("EXT_SUFFIX")
     run("ninja", "-C", "build", library)
     specification = importlib.util.spec_from_file_location("kernel_units", folder / "build" / library)

@@ -16,13 +16,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import sysconfig
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from building import machine_files
 
 from fastlogit import _build_config
 
@@ -91,9 +91,7 @@ def report(tmp_path_factory):
     for tool in ("meson", "ninja", "cython"):
         if shutil.which(tool, path=environment["PATH"]) is None:
             pytest.skip(f"{tool} is needed to compile the kernels")
-    cross_file = os.environ.get("FASTLOGIT_CROSS_FILE")  # where the Python that runs this is an emulated one
     folder = tmp_path_factory.mktemp("vectorised")
-    (folder / "python.ini").write_text(f"[binaries]\npython = '{sys.executable}'\n")
 
     def run(*command):
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
@@ -101,9 +99,8 @@ def report(tmp_path_factory):
         return done.stdout
 
     run(
-        *("meson", "setup", "build", str(ROOT), "--native-file", "python.ini"),
+        *("meson", "setup", "build", str(ROOT), *machine_files(folder)),
         *("-Db_colorout=never", "-Dc_args=-fopt-info-vec-optimized"),
-        *(("--cross-file", cross_file) if cross_file else ()),
     )
     kernels = "|".join({loops.kernel for loops in LOOPS})
     objects = re.findall(rf"^(\S*/kernels/(?:{kernels})_\S*\.o):", run(*NINJA, "-t", "targets", "all"), re.M)
