@@ -1,5 +1,4 @@
 import ctypes
-import ctypes.util
 import os
 import platform
 import shutil
@@ -21,6 +20,9 @@ hypothesis.settings.register_profile(
     "reproducible", derandomize=True, deadline=None, database=None, max_examples=300
 )
 hypothesis.settings.load_profile("reproducible")
+
+# Time limits are multiplied by it; an emulated processor needs that.
+PATIENCE = float(os.environ.get("FASTLOGIT_TEST_PATIENCE", "1"))
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def run_python():
             env=environment,
             capture_output=True,
             text=text,
-            timeout=timeout,
+            timeout=PATIENCE * timeout,
         )
         assert (done.returncode != 0) == fails, done.stderr
         return done.stderr if fails else done.stdout
@@ -77,7 +79,13 @@ class MesonBuild:
 
 @pytest.fixture(scope="session")
 def set_up_build(tmp_path_factory):
-    """Set up a build of the sources, or of a copy of them, with options of Meson."""
+    """Set up a build of the sources, or of a copy of them, with options of Meson.
+
+    Where this Python runs under emulation, Meson and the compiler are programs of the machine outside, and the
+    cross file of ``tools/arm64`` names them.
+    """
+    cross_file = os.environ.get("FASTLOGIT_CROSS_FILE")
+    machine_files = ("--native-file", "python.ini", *(("--cross-file", cross_file) if cross_file else ()))
 
     def set_up(*options, source=ROOT):
         if not (source / "meson.build").exists():
@@ -89,7 +97,7 @@ def set_up_build(tmp_path_factory):
                 pytest.skip(f"{tool} is needed to compile the kernels")
         build = MesonBuild(tmp_path_factory.mktemp("meson"), environment)
         (build.folder / "python.ini").write_text(f"[binaries]\npython = '{sys.executable}'\n")
-        build.run("meson", "setup", "build", str(source), "--native-file", "python.ini", *options)
+        build.run("meson", "setup", "build", str(source), *machine_files, *options)
         return build
 
     return set_up
@@ -111,6 +119,6 @@ def skip_unless_supported():
 
 @pytest.fixture
 def libm():
-    if platform.machine() != "x86_64" or platform.libc_ver()[0] != "glibc":
-        pytest.skip("the layout of the floating-point environment is known for glibc on x86-64 alone")
-    return ctypes.CDLL(ctypes.util.find_library("m"))
+    if platform.machine() not in ("x86_64", "aarch64") or platform.libc_ver()[0] != "glibc":
+        pytest.skip("the layout of the floating-point environment is known for glibc on x86-64 and Arm alone")
+    return ctypes.CDLL("libm.so.6")

@@ -1,4 +1,6 @@
-"""Inputs that raise every flag, and the bits of the floating-point environment of x86-64."""
+"""Inputs that raise every flag, and the bits of the floating-point environment as glibc keeps it."""
+
+import platform
 
 from numpy import inf, nan
 
@@ -23,6 +25,15 @@ EVERYTHING += [
     nan,
 ]
 
-FLAGS = 0x1D  # invalid, division by zero, overflow, underflow
-FLUSH = 0x8040  # MXCSR: subnormal results are 0, and subnormal operands count as 0
-ROUND_UP = 0x4000
+# FLAGS: invalid, division by zero, overflow, underflow; CONTROL_WORD: of a fenv_t, in 32 bits each.
+# FLUSH: subnormal results are 0, and subnormal operands count as 0.
+if platform.machine() == "aarch64":
+    FLAGS = 0xF
+    CONTROL_WORD = 0  # FPCR
+    FLUSH = 0x1000000
+    ROUND_UP = 0x400000
+else:
+    FLAGS = 0x1D
+    CONTROL_WORD = 7  # MXCSR
+    FLUSH = 0x8040
+    ROUND_UP = 0x4000
