@@ -33,7 +33,11 @@ cdef inline bint can_take_result_of(cnp.ndarray out, cnp.ndarray x):
 
 
 cdef inline bint same_elements_or_apart(cnp.ndarray x, cnp.ndarray out):
-    """Whether writing an element of ``out`` can only change the element of ``x`` at the same place."""
+    """Whether writing an element of ``out`` can only change the element of ``x`` at the same place.
+
+    Of arrays with elements of one size. Ranges of memory that do not meet are told at once; NumPy tells whether
+    the elements of those that do lie between each other.
+    """
     cdef int axis
     cdef Py_ssize_t extent, x_low = 0, x_high, out_low = 0, out_high
     cdef bint same = cnp.PyArray_BYTES(x) == cnp.PyArray_BYTES(out)
@@ -53,4 +57,11 @@ cdef inline bint same_elements_or_apart(cnp.ndarray x, cnp.ndarray out):
         same
         or cnp.PyArray_BYTES(x) + x_high <= cnp.PyArray_BYTES(out) + out_low
         or cnp.PyArray_BYTES(out) + out_high <= cnp.PyArray_BYTES(x) + x_low
+        or not shares_elements(x, out)
     )
+
+
+cdef inline bint shares_elements(cnp.ndarray x, cnp.ndarray out):
+    from fastlogit._arguments import share_memory
+
+    return share_memory(x, out)
