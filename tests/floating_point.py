@@ -1,5 +1,6 @@
 """Inputs that raise every flag, and the bits of the floating-point environment of x86-64."""
 
+import numpy as np
 from numpy import inf, nan
 
 EVERYTHING = [-inf, -1e30, -1000, -745.2, -720, -104, -95, -1, -5e-324, -0.0]
@@ -26,3 +27,10 @@ EVERYTHING += [
 FLAGS = 0x1D  # invalid, division by zero, overflow, underflow
 FLUSH = 0x8040  # MXCSR: subnormal results are 0, and subnormal operands count as 0
 ROUND_UP = 0x4000
+
+
+def known(array):
+    """The bytes of an array that have a meaning: x87's long double has 10 of 16."""
+    array = np.ascontiguousarray(array).reshape(-1)
+    counted = 10 if array.dtype.kind == "f" and np.finfo(array.dtype).nmant == 63 else array.itemsize
+    return array.view(np.uint8).reshape(-1, array.itemsize)[:, :counted].tobytes()

@@ -10,7 +10,7 @@ Mask = np.ndarray[Any, np.dtype[np.bool]]
 
 # Candidate solutions that NumPy tries before it gives up on whether two arrays share an element: the search
 # can be exponential, and arrays met in practice take a handful.
-MOST_CANDIDATES = 1000
+MOST_CANDIDATES: Any = 1000  # an int, which NumPy's stubs do not know of
 
 
 class NotGiven:
@@ -29,7 +29,7 @@ def overrides(value: object) -> bool:
     return method is not None and method is not np.ndarray.__array_ufunc__
 
 
-def as_array(name: str, argument: str, value: Any, *, subok: bool = False) -> np.ndarray[Any, Any]:
+def as_array(name: str, argument: str, value: Any, subok: bool = False) -> np.ndarray[Any, Any]:
     """`value` as NumPy sees it, which may be an array of objects."""
     try:
         return np.asanyarray(value) if subok else np.asarray(value)
@@ -81,7 +81,7 @@ def check_cast(
     name: str, result: np.dtype[Any], out: np.dtype[Any], casting: Any = None
 ) -> None:
     """Refuse an `out` of a dtype that the result cannot be cast to; without `casting`, by "same_kind"."""
-    rule = "same_kind" if casting is None else casting
+    rule: Any = "same_kind" if casting is None else casting
     if not np.can_cast(result, out, rule):
         raise TypeError(
             f"{name}: out has dtype {out}, and the rule {rule!r} casts no {result} to it; allocate it as "
@@ -96,7 +96,8 @@ def check_loop(name: str, x: np.dtype[Any], dtype: Any, casting: Any) -> np.dtyp
     else:
         try:
             # The classes of NumPy's dtypes name themselves by their scalars.
-            loop = np.dtype(dtype.type if isinstance(dtype, type(np.dtype)) else dtype)
+            scalar: Any = dtype.type if isinstance(dtype, type(np.dtype)) else dtype
+            loop = np.dtype(scalar)
         except TypeError as error:
             raise TypeError(
                 f"{name}: dtype is no dtype ({error}); pass float32, float64 or longdouble"

@@ -4,7 +4,8 @@ import numpy as np
 
 from fastlogit import _isa, _longdouble
 from fastlogit._arguments import (
-    as_array, check_cast, check_flag, check_out, check_real, checked_axes, mask_for, share_memory, working_dtype,
+    as_array, check_cast, check_flag, check_out, check_real, checked_axes, mask_for, share_memory,
+    working_dtype,
 )
 from fastlogit._blocks import blocks
 from fastlogit._containers import is_lazy, lazily, without_masked, wrapped_like
@@ -12,7 +13,9 @@ from fastlogit._containers import is_lazy, lazily, without_masked, wrapped_like
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
-from fastlogit._arrays cimport can_take_result_of, is_native_float, new_like, same_elements_or_apart
+from fastlogit._arrays cimport (
+    can_take_result_of, is_native_float, is_real, new_like, same_elements_or_apart,
+)
 from fastlogit._environment cimport enter_default, fenv_t, fesetenv
 from fastlogit._threads cimport threads_for
 from fastlogit.kernels.slices cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, slice_function, slice_kernels, slices
@@ -159,6 +162,21 @@ cdef inline bint is_plain(object array):
     return type(array) is cnp.ndarray and is_native_float(<cnp.ndarray> array)
 
 
+cdef object converted(cnp.ndarray array, object dtype):
+    """To nearest, whatever the caller does, and without a warning."""
+    cdef fenv_t caller
+    if (<object> array).dtype == dtype:
+        return array
+    enter_default(&caller)
+    try:
+        if np.can_cast(array.dtype, dtype):
+            return (<object> array).astype(dtype)
+        with np.errstate(all="ignore"):
+            return (<object> array).astype(dtype)
+    finally:
+        fesetenv(&caller)
+
+
 cdef object shares(str name, slice_function function, object argument, object axis, object out, object where):
     """softmax and log_softmax: a result of the shape of the argument."""
     cdef bint is_reduced[MAX_AXES]
@@ -167,9 +185,9 @@ cdef object shares(str name, slice_function function, object argument, object ax
     if type(x) is not cnp.ndarray:
         if out is None and is_lazy(argument):
             return lazily(softmax if function == SOFTMAX else log_softmax, argument, axis, where)
-        x = as_array(name, "x", without_masked(argument))
+        x = as_array(name, "x", without_masked(name, "x", argument))
     native = is_native_float(x)
-    if not native:
+    if not is_real(x):
         check_real(name, x.dtype)
     mark_axes(name, axis, cnp.PyArray_NDIM(x), is_reduced)
     if where is not True:
@@ -190,9 +208,13 @@ cdef object shares(str name, slice_function function, object argument, object ax
     if native:
         result = new_like(x)
         transform(function, x, result, mask, is_reduced)
-    else:
-        result = np.empty_like(x, working_dtype(x.dtype) or np.longdouble, subok=False)
+    elif cnp.PyArray_TYPE(x) == cnp.NPY_LONGDOUBLE:
+        result = np.empty_like(x, np.longdouble, subok=False)
         transform_converted(function, x, result, mask, is_reduced)
+    else:
+        # The converted copy is the result.
+        result = converted(x, working_dtype(x.dtype))
+        transform(function, result, result, mask, is_reduced)
     return wrapped_like(argument, result) if x.ndim else result[()]
 
 
@@ -211,9 +233,9 @@ cdef inline bint is_in_blocks(cnp.ndarray x, cnp.ndarray out):
 cdef int transform_converted(
     slice_function function, cnp.ndarray x, cnp.ndarray out, object mask, const bint *is_reduced
 ) except -1:
-    """``transform`` of arrays of any real dtypes: where ``out`` has that of the computation, in its memory."""
+    """``transform`` of arrays of any real dtypes: where ``out`` has that of the computation, in its place."""
     cdef fenv_t caller
-    cdef object dtype = working_dtype(x.dtype), part, index, result
+    cdef object dtype = working_dtype(x.dtype), memory = None, index, part, part_mask, result
     cdef tuple axes = axes_of(x, is_reduced)
     if cnp.PyArray_SIZE(x) == 0:
         return 0
@@ -228,21 +250,22 @@ cdef int transform_converted(
         ):
             np.copyto(out, x)
             return transform(function, out, out, mask, is_reduced)
-        memory = None
         with np.errstate(all="ignore"):
             for index in blocks(x, axes) if is_in_blocks(x, out) else blocks(x, axes, cnp.PyArray_SIZE(x)):
                 part = (<object> x)[index]
-                if memory is None:
-                    memory = np.empty_like(part, dtype or np.longdouble, subok=False)
-                result = memory[(*[slice(length) for length in part.shape], ...)]
-                np.copyto(result, part)
-                if dtype is not None:
-                    transform(function, result, result, None if mask is None else mask[index], is_reduced)
-                elif function == SOFTMAX:
-                    _longdouble.softmax(result, axes, None if mask is None else mask[index])
+                part_mask = None if mask is None else mask[index]
+                if dtype is None:
+                    result = (_longdouble.softmax if function == SOFTMAX else _longdouble.log_softmax)(
+                        part, axes, part_mask
+                    )
                 else:
-                    _longdouble.log_softmax(result, axes, None if mask is None else mask[index])
+                    if memory is None:
+                        memory = np.empty_like(part, dtype, subok=False)
+                    result = memory[(*[slice(length) for length in part.shape], ...)]
+                    np.copyto(result, part)
+                    transform(function, result, result, part_mask, is_reduced)
                 np.copyto((<object> out)[index], result, casting="same_kind")
+                result = None  # before the next block is converted
     finally:
         fesetenv(&caller)
     return 0
@@ -472,6 +495,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     """
     cdef bint is_reduced[MAX_AXES]
     cdef object x = a, weights = None, sign = None, mask = None, dtype
+    cdef fenv_t caller
     if keepdims is not False and keepdims is not True:
         keepdims = check_flag("logsumexp", "keepdims", keepdims)
     if return_sign is not False and return_sign is not True:
@@ -480,7 +504,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
         return reduced_plain(x, axis, keepdims)
     if b is None and not return_sign and out is None and is_lazy(a):
         return lazily(logsumexp, a, axis, where, keepdims)
-    x = as_array("logsumexp", "a", without_masked(a))
+    x = as_array("logsumexp", "a", without_masked("logsumexp", "a", a))
     check_real("logsumexp", x.dtype, "a")
     dtype = working_dtype(x.dtype)
     if b is not None:
@@ -500,8 +524,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
             x, weights = np.broadcast_arrays(x, weights)
         except ValueError as error:
             raise ValueError(
-                f"logsumexp: b has shape {weights.shape}, which does not broadcast against the shape {x.shape} "
-                "of a; give it that shape, or lengths of 1"
+                f"logsumexp: b has shape {weights.shape}, which does not broadcast against the shape "
+                f"{x.shape} of a; give it that shape, or lengths of 1"
             ) from error
     if where is not True:
         mask = mask_for("logsumexp", where, x.shape, out)
@@ -515,74 +539,57 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     result = np.full(kept_shape, -np.inf, dtype)
     if weights is not None:
         sign = np.zeros(kept_shape, dtype)
-    if x.size:
-        add_up(x, weights, mask, result, sign, is_reduced)
-    if sign is None and return_sign:
-        sign = np.where(result == -np.inf, 0, np.where(np.isnan(result), np.nan, 1)).astype(result.dtype)
-    elif sign is not None and not return_sign:
-        result[sign < 0] = np.nan
-    if not keepdims:
-        result = result.reshape(shape)
-        sign = sign.reshape(shape) if return_sign else None
-    if out is not None:
-        copy_rounded(result, out)
-        result = out
-    elif result.ndim == 0:
+    enter_default(&caller)  # NumPy rounds where it casts, and traps where it compares NaN
+    try:
+        if x.size:
+            add_up(x, weights, mask, result, sign, is_reduced)
+        if sign is None and return_sign:
+            sign = np.where(result == -np.inf, 0, np.where(np.isnan(result), np.nan, 1)).astype(dtype)
+        elif sign is not None and not return_sign:
+            result[sign < 0] = np.nan
+        if not keepdims:
+            result = result.reshape(shape)
+            sign = sign.reshape(shape) if return_sign else None
+        if out is not None:
+            with np.errstate(all="ignore"):
+                np.copyto(out, result, casting="same_kind")
+            result = out
+    finally:
+        fesetenv(&caller)
+    if out is None and result.ndim == 0:
         result = result[()]
     if return_sign:
         return result, sign if sign.ndim else sign[()]
     return result
 
 
-cdef object converted(cnp.ndarray array, object dtype):
-    cdef cnp.ndarray result = cnp.PyArray_EMPTY(
-        cnp.PyArray_NDIM(array), cnp.PyArray_DIMS(array), (<cnp.dtype> np.dtype(dtype)).type_num, 0
-    )
-    copy_rounded(array, result)
-    return result
-
-
-cdef int copy_rounded(cnp.ndarray source, cnp.ndarray target) except -1:
-    """As any other result: to nearest, whatever the caller does, and without a warning."""
-    cdef fenv_t caller
-    enter_default(&caller)
-    try:
-        with np.errstate(all="ignore"):
-            np.copyto(target, source, casting="same_kind")
-    finally:
-        fesetenv(&caller)
-    return 0
-
-
 cdef int add_up(
     cnp.ndarray x, object weights, object mask, cnp.ndarray result, object sign, const bint *is_reduced
 ) except -1:
     """The sums of all slices, by blocks where x or the weights have not the dtype of the result."""
-    cdef fenv_t caller
     cdef object index, part, part_weights, part_mask, dtype = result.dtype
     cdef bint as_it_is = x.dtype == dtype and is_native_float(x)
     cdef bint is_longdouble = dtype.char == "g"
     cdef tuple axes = axes_of(x, is_reduced)
-    if weights is not None:
-        as_it_is = as_it_is and weights.dtype == dtype and is_native_float(weights)
-    enter_default(&caller)  # NumPy rounds where it casts
-    try:
-        with np.errstate(all="ignore"):
-            for index in blocks(x, axes, cnp.PyArray_SIZE(x)) if as_it_is else blocks(x, axes):
-                part = (<object> x)[index]
-                part = part.astype(dtype) if is_longdouble else np.asarray(part, dtype)
-                part_mask = None if mask is None else mask[index]
-                part_weights = None if weights is None else np.asarray(weights[index], dtype)
-                if is_longdouble and weights is None:
-                    (<object> result)[index] = _longdouble.logsumexp(part, axes, part_mask)
-                elif is_longdouble:
-                    (<object> result)[index], sign[index] = _longdouble.weighted_logsumexp(
-                        part, part_weights, axes, part_mask
-                    )
-                elif weights is None:
-                    transform(LOGSUMEXP, part, (<object> result)[index], part_mask, is_reduced)
-                else:
-                    weigh(part, part_weights, part_mask, (<object> result)[index], sign[index], is_reduced)
-    finally:
-        fesetenv(&caller)
+    if weights is None and as_it_is:
+        return transform(LOGSUMEXP, x, result, mask, is_reduced)
+    if as_it_is and weights.dtype == dtype and is_native_float(weights):
+        return weigh(x, weights, mask, result, sign, is_reduced)
+    with np.errstate(all="ignore"):
+        for index in blocks(x, axes):
+            part = (<object> x)[index]
+            part = part if is_longdouble else np.asarray(part, dtype)
+            part_mask = None if mask is None else mask[index]
+            part_weights = None if weights is None else np.asarray(weights[index], dtype)
+            if is_longdouble and weights is None:
+                (<object> result)[index].flat = _longdouble.logsumexp(part, axes, part_mask)
+            elif is_longdouble:
+                (<object> result)[index].flat, sign[index].flat = _longdouble.weighted_logsumexp(
+                    part, part_weights, axes, part_mask
+                )
+            elif weights is None:
+                transform(LOGSUMEXP, part, (<object> result)[index], part_mask, is_reduced)
+            else:
+                weigh(part, part_weights, part_mask, (<object> result)[index], sign[index], is_reduced)
+            part = part_weights = None  # before the next block is converted
     return 0

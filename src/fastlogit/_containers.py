@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastlogit._arguments import checked_axes, overrides
+from fastlogit._arguments import check_real, checked_axes, overrides
 
 
 def library_of(value: object) -> str:
@@ -65,10 +65,11 @@ def lazily(
     return result.squeeze(axis=axes) if keepdims is False else result
 
 
-def without_masked(x: Any) -> Any:
+def without_masked(name: str, argument: str, x: Any) -> Any:
     """The array itself, or a masked one with -inf for what is masked: it does not count."""
     if not isinstance(x, np.ma.MaskedArray):
         return x
+    check_real(name, x.dtype, argument)
     if x.dtype.kind != "f":
         x = np.ma.MaskedArray(x, dtype=np.float64)
     return x.filled(-np.inf)

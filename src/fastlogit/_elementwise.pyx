@@ -9,6 +9,7 @@ import numpy as np
 from fastlogit import _isa, ufuncs
 from fastlogit._arguments import (
     NOT_GIVEN, as_array, as_mask, check_cast, check_eps, check_loop, check_out, check_real, overrides,
+    working_dtype,
 )
 from fastlogit._containers import applied_to_container
 
@@ -17,7 +18,7 @@ cimport numpy as cnp
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
-from fastlogit._arrays cimport can_take_result_of, is_native_float, new_like
+from fastlogit._arrays cimport can_take_result_of, is_native_float, is_real, new_like
 from fastlogit._environment cimport enter_default, fenv_t, fesetenv
 from fastlogit._threads cimport threads_for
 from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kernels
@@ -149,51 +150,50 @@ cdef dict unusual(const choices *chosen):
     return options
 
 
-cdef tuple checked(str name, cnp.ndarray x, object out, const choices *chosen):
-    """``where`` as an array, the shape that it gives x, and the dtype to compute in."""
-    cdef object loop, where = <object> chosen.where, shape = (<object> x).shape
-    check_real(name, x.dtype)
-    if where is not True:
-        where = as_mask(name, where)
-        try:
-            shape = np.broadcast_shapes(shape, where.shape)
-        except ValueError as error:
-            raise ValueError(
-                f"{name}: where has shape {where.shape}, which does not broadcast to the shape {shape} of x; "
-                "give it that shape, or lengths of 1"
-            ) from error
-    loop = check_loop(name, x.dtype, <object> chosen.dtype, <object> chosen.casting)
+cdef object checked_mask(str name, object where, cnp.ndarray x, object out):
+    """``where`` as an array that fits the arguments, of which ``out`` may be longer."""
+    cdef object mask = as_mask(name, where), shape = (<object> x).shape
+    try:
+        shape = np.broadcast_shapes(shape, mask.shape)
+    except ValueError as error:
+        raise ValueError(
+            f"{name}: where has shape {mask.shape}, which does not broadcast to the shape {shape} of x; "
+            "give it that shape, or lengths of 1"
+        ) from error
     if out is not None:
         check_out(name, out, shape)
-        check_cast(name, loop, out.dtype, <object> chosen.casting)
-    return where, shape, loop
+    return mask
 
 
-cdef object call_numpy(Function function, double eps, cnp.ndarray x, object out, const choices *chosen):
+cdef object by_numpy(Function function, double eps, cnp.ndarray x, object out, const choices *chosen):
     """By the ufunc, or by the kernels once x has another dtype."""
-    cdef object where, loop, result, given = None if out is not_given else out
-    cdef dict options
-    cdef fenv_t caller
-    where, _, loop = checked(function.name, x, given, chosen)
-    enter_default(&caller)  # NumPy rounds where it casts
-    try:
-        if given is None and type(x) is cnp.ndarray and x.ndim and loop.char != "g" and are_usual(chosen):
-            # The converted copy is the result: no second array, and all threads.
-            result = x.astype(loop)
-            transform_directly(function.kernels, eps, result, result)
-            return result
-        options = unusual(chosen)
-        if where is not True:
-            options["where"] = where
-        if out is not not_given:
-            options["out"] = out
-        return (ufuncs.clamped_logit(eps) if function.ufunc is None else function.ufunc)(x, **options)
-    finally:
-        fesetenv(&caller)
+    cdef object result, loop = None, given = None if out is not_given else out
+    cdef dict options = unusual(chosen)
+    if not is_real(x):
+        check_real(function.name, x.dtype)
+    if not are_usual(chosen):
+        loop = check_loop(function.name, x.dtype, <object> chosen.dtype, <object> chosen.casting)
+    if "where" in options:
+        options["where"] = checked_mask(function.name, options["where"], x, given)
+    if given is not None:
+        check_out(function.name, given, (<object> x).shape)
+        check_cast(
+            function.name, working_dtype(x.dtype) or np.dtype(np.longdouble) if loop is None else loop,
+            given.dtype, <object> chosen.casting,
+        )
+    elif loop is None and type(x) is cnp.ndarray and x.ndim and cnp.PyArray_TYPE(x) != cnp.NPY_LONGDOUBLE:
+        # The converted copy is the result: no second array, and all threads.
+        result = x.astype(working_dtype(x.dtype))
+        transform_directly(function.kernels, eps, result, result)
+        return result
+    if out is not not_given:
+        options["out"] = out
+    return (ufuncs.clamped_logit(eps) if function.ufunc is None else function.ufunc)(x, **options)
 
 
 cdef object call(Function function, double eps, object x, object out, const choices *chosen):
     cdef object result, given
+    cdef fenv_t caller
     if are_usual(chosen):
         result = call_directly(function.kernels, eps, x, None if out is not_given else out)
         if result is not None:
@@ -210,7 +210,12 @@ cdef object call(Function function, double eps, object x, object out, const choi
             function.name, ufuncs.clamped_logit(eps) if function.ufunc is None else function.ufunc, x, given,
             unusual(chosen),
         )
-    return call_numpy(function, eps, as_array(function.name, "x", x, subok=True), out, chosen)
+    x = as_array(function.name, "x", x, True)
+    enter_default(&caller)  # NumPy rounds where it casts
+    try:
+        return by_numpy(function, eps, x, out, chosen)
+    finally:
+        fesetenv(&caller)
 
 
 def logit(

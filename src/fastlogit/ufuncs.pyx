@@ -247,8 +247,9 @@ cdef str name_of_clamped(double eps):
 cdef class ClampedLogits:
     """The ufuncs of all eps that are in use, and of some that were.
 
-    As long as anyone holds the ufunc of an eps, there is no other: pickle looks it up by its name and wants
-    the same object. NumPy's ufuncs have no weak references, but one with a single reference is held here alone.
+    As long as anyone holds the ufunc of an eps, there is no other: pickle looks it up by its name and
+    wants the same object. NumPy's ufuncs have no weak references; one with a single reference is held here
+    alone.
     """
 
     cdef dict of_eps
