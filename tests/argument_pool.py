@@ -24,7 +24,8 @@ THINGS = [
     None, True, False, 0, 1, -1, 2, -3, 10**30, -(10**400), 0.0, -0.0, 0.1, 0.5, -1e-9, 1e300,
     float("inf"), float("nan"), 1j, "", "x", "K", b"x", [], [0.5], [[1, 2], [3]], (), (0,), (0, 1), (0, 0),
     (0, "1"), (-1, -2), {}, {1}, ..., object, len, np.float32(0.25), np.longdouble(0.1), np.int8(1),
-    np.bool(True), Fraction(1, 3), Decimal("0.1"), range(4), memoryview(b"abcd"), bytearray(8), np.dtype("f8"), slice(3),
+    np.bool(True), Fraction(1, 3), Decimal("0.1"), range(4), memoryview(b"abcd"), bytearray(8),
+    np.dtype("f8"), slice(3),
 ]  # fmt: skip
 WORDS = ["f4", "f8", "g", "i8", "same_kind", "unsafe", "no", "K", "C"]
 VALUES = np.array([0.25, 0.5, 1, 0, 2, 0.75, 3, 0.125, 0.5, 1, 0, 0.25])

@@ -169,7 +169,7 @@ cdef object converted(cnp.ndarray array, object dtype):
         return array
     enter_default(&caller)
     try:
-        if np.can_cast(array.dtype, dtype):
+        if cnp.PyArray_CanCastSafely(cnp.PyArray_TYPE(array), (<cnp.dtype> dtype).type_num):
             return (<object> array).astype(dtype)
         with np.errstate(all="ignore"):
             return (<object> array).astype(dtype)
@@ -513,14 +513,14 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
         # A Python number has no precision of its own.
         dtype = working_dtype(
             np.result_type(np.empty(0, dtype or x.dtype), b if isinstance(b, (int, float)) else weights)
-        )
+        ) or np.dtype(np.longdouble)
         try:
             kept_shape = np.broadcast_shapes(x.shape, weights.shape)
             # What is repeated is converted before, once, and little beside the whole.
             if weights.shape != kept_shape:
-                weights = converted(weights, dtype or np.longdouble)
+                weights = converted(weights, dtype)
             if x.shape != kept_shape:
-                x = converted(x, dtype or np.longdouble)
+                x = converted(x, dtype)
             x, weights = np.broadcast_arrays(x, weights)
         except ValueError as error:
             raise ValueError(
