@@ -81,8 +81,8 @@ class MesonBuild:
 def set_up_build(tmp_path_factory):
     """Set up a build of the sources, or of a copy of them, with options of Meson.
 
-    Where this Python runs under emulation, Meson and the compiler are programs of the machine outside, and the
-    cross file of ``tools/arm64`` names them.
+    Where this Python runs under emulation, Meson and the compiler are programs of the machine outside, and
+    the cross file of ``tools/arm64`` names them.
     """
     cross_file = os.environ.get("FASTLOGIT_CROSS_FILE")
     machine_files = ("--native-file", "python.ini", *(("--cross-file", cross_file) if cross_file else ()))

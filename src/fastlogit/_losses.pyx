@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastlogit import _isa
-from fastlogit._arguments import working_dtype
+from fastlogit._arguments import as_array, working_dtype
 from fastlogit._containers import is_lazy, wrapped_like
 
 cimport numpy as cnp
@@ -73,7 +73,7 @@ class Call:
                     ValueError, argument, f"has masked elements, the first at {first_of(value.mask)}; {cure}"
                 )
             value = value.data
-        array = np.asarray(value)
+        array = as_array(self.function, argument, value)
         if array.dtype == object and hasattr(value, "to_numpy") and hasattr(value, "isna"):
             missing = np.asarray(value.isna())
             if missing.any():
