@@ -7,7 +7,7 @@ from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy
 
 from fastlogit.kernels.arithmetic cimport float32, float64, real
-from fastlogit.kernels.blocks cimport ALONG, begin_work, lanes, locate, make_plan, plan, worker
+from fastlogit.kernels.blocks cimport ALONG, begin_work, lanes, locate, make_plan, plan, worker, worker_of
 from fastlogit.kernels.expsum cimport (
     BLOCK, choose_scaling, merge_relative, merge_scaled, relate, relative_sums, scaled_sums, scaling,
 )
@@ -169,11 +169,10 @@ cdef class Cut:
 
 
 cdef void copy_as(real *tag, const plan *planned, bint by_panels) noexcept:
-    cdef worker space
+    cdef worker *space = worker_of(begin_work(1), 0)
     cdef lanes group
     cdef Py_ssize_t index, lane, start, stop
     cdef real *staged
-    begin_work(&space)
     for index in range(planned.groups):
         locate(planned, index, &group)
         start = 0
@@ -181,7 +180,7 @@ cdef void copy_as(real *tag, const plan *planned, bint by_panels) noexcept:
         while start < planned.n:
             stop = min(start + BLOCK, planned.n)
             if by_panels:
-                staged = stage_panel[real](&group, start, stop, True, &space, NULL)
+                staged = stage_panel[real](&group, start, stop, True, space, NULL)
                 scatter[real](staged, &group.out, group.count, start, stop)
             else:
                 for lane in range(group.count):

@@ -7,7 +7,7 @@ by block.
 from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
-from fastlogit.kernels.arithmetic cimport exclusive_doubles, float32, float64, real
+from fastlogit.kernels.arithmetic cimport exclusive_bytes, exclusive_doubles, float32, float64, real
 from fastlogit.kernels.blocks cimport SCRATCH, chunk, lanes, what_follows, worker
 from fastlogit.kernels.expsum cimport (
     BLOCK, MOST_LANES, QUARTER, WITHOUT_LARGEST, add_four, add_halves, initial_sum, keeps, kept_term,
@@ -133,12 +133,12 @@ cdef inline void end_lanes(
 
 
 cdef inline void add_across(
-    real *tag, summation mode, const chunk *part, worker *space, const scaling *scale, scaled_sums *sums,
-    exclusive_doubles high,
+    summation mode, const chunk *part, worker *space, const scaling *scale, scaled_sums *sums,
+    exclusive_doubles high, exclusive_bytes memory_of_low, real *tag,
 ) noexcept nogil:
     """The sums of a chunk of at most CHUNK positions of all slices.
 
-    ``mode`` is a constant; ``high``, that of ``space``, is reached by no other name.
+    ``mode`` is a constant; ``high`` and ``low``, those of ``space``, are reached by no other names.
     """
     cdef const lanes *group = part.group
     cdef real shift[MOST_LANES]
@@ -147,8 +147,8 @@ cdef inline void add_across(
     cdef real largest[MOST_LANES]
     cdef real others[MOST_LANES]
     cdef real absent[MOST_LANES]
-    cdef real low[QUARTER * MOST_LANES]
     cdef real kept[4 * MOST_LANES]
+    cdef real *low = <real *> memory_of_low
     cdef real four[4]
     cdef real terms[4]
     cdef real tails[4]

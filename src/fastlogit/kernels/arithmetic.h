@@ -19,8 +19,10 @@ typedef double fastlogit_float64;
 /* A parameter through which alone its memory is reached, so that loops that write there need no check. */
 #if defined(__GNUC__)
 typedef double *__restrict__ fastlogit_exclusive_doubles;
+typedef char *__restrict__ fastlogit_exclusive_bytes;
 #else
 typedef double *fastlogit_exclusive_doubles;
+typedef char *fastlogit_exclusive_bytes;
 #endif
 
 static inline uint64_t fastlogit_bits64(double x) { uint64_t u; memcpy(&u, &x, sizeof u); return u; }

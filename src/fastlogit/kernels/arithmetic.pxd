@@ -8,6 +8,7 @@ cdef extern from "arithmetic.h" nogil:
     ctypedef double float64 "fastlogit_float64"
 
     ctypedef double *exclusive_doubles "fastlogit_exclusive_doubles"
+    ctypedef char *exclusive_bytes "fastlogit_exclusive_bytes"
 
     uint64_t bits64 "fastlogit_bits64"(double x) noexcept
     double from_bits64 "fastlogit_from_bits64"(uint64_t u) noexcept

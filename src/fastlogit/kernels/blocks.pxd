@@ -9,11 +9,13 @@ from libc.stdint cimport uintptr_t
 
 from fastlogit.kernels.arithmetic cimport real
 from fastlogit.kernels.expsum cimport (
-    BLOCK, CHUNK, LANES_32, LANES_64, QUARTER, lanes_of, range_of_sums, sum_range,
+    BLOCK, CHUNK, LANES_32, LANES_64, MOST_LANES, QUARTER, lanes_of, range_of_sums, scaled_sums, scaling,
+    slice_sums, sum_range,
 )
 from fastlogit.kernels.memory cimport LINE
 from fastlogit.kernels.panels cimport array_part, position_of
-from fastlogit.kernels.slice_functions cimport traits, traits_of
+from fastlogit.kernels.scratch cimport scratch_of_thread
+from fastlogit.kernels.slice_functions cimport coefficients, traits, traits_of
 from fastlogit.kernels.slices cimport slice_function, slices
 from fastlogit.kernels.strided cimport size, walk
 
@@ -72,17 +74,49 @@ cdef struct chunk:
     Py_ssize_t stop
 
 
+cdef struct chunk_work:
+    # What the sums of a chunk are made of.
+    double reference[MOST_LANES]
+    double largest[MOST_LANES]
+    scaling scale
+    scaling better_scale
+    scaled_sums sums
+    scaled_sums better_sums
+    bint settled[MOST_LANES]
+
+
 cdef struct worker:
-    # Memory of one thread.
+    # Memory of one thread, more than its stack may have. The first three begin where lines do.
+    char scratch[SCRATCH]
     double high[QUARTER * LANES_32]  # sums of one position of a quarter in each lane
-    char memory[SCRATCH + LINE]
-    char *scratch  # begins where a line does
+    double low[QUARTER * LANES_64]  # the same in float64 or float32
     Py_ssize_t gathered  # the position from which the scratch memory holds a block of a panel, -1 for none
+    # Of the group under way.
+    scaling scale  # of kept terms
+    slice_sums total
+    slice_sums next_segment
+    slice_sums next_chunk
+    coefficients answer
+    chunk_work chunk
 
 
-cdef inline void begin_work(worker *space) noexcept nogil:
-    space.scratch = <char *> ((<uintptr_t> space.memory + LINE - 1) // LINE * LINE)
+cdef inline size_t bytes_of_worker() noexcept nogil:
+    """Whole lines, so that no two threads write to the same one."""
+    return (sizeof(worker) + LINE - 1) // LINE * LINE
+
+
+cdef inline worker *begin_work(int threads) noexcept nogil:
+    """The first of so many workers, or NULL where memory is wanting.
+
+    One thread asks for all, before any of them writes a result.
+    """
+    return <worker *> scratch_of_thread(threads * bytes_of_worker())
+
+
+cdef inline worker *worker_of(worker *first, Py_ssize_t thread) noexcept nogil:
+    cdef worker *space = <worker *> (<char *> first + thread * bytes_of_worker())
     space.gathered = -1
+    return space
 
 
 # ---- the plan of a call ----------------------------------------------------------------------------
@@ -203,6 +237,15 @@ cdef inline void locate(const plan *planned, Py_ssize_t index, lanes *group) noe
     group.count = min(planned.width, kept.shape[lane_axis] - lane)
     group.runs = planned.runs
     group.staged = planned.staged or (group.runs == ACROSS and group.count < planned.width)
+
+
+cdef inline chunk first_block(const lanes *group, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
+    """The positions whose largest element tells how to scale the terms of a chunk."""
+    cdef chunk part
+    part.group = group
+    part.start = start
+    part.stop = min(start + BLOCK, stop)
+    return part
 
 
 cdef inline Py_ssize_t computed_lanes(real *tag, const lanes *group) noexcept nogil:

@@ -363,3 +363,12 @@ cdef inline void merge_relative(
         add_exactly(&high, &low, term)
         total.high[j] = high
         total.low[j] = low
+
+
+cdef inline void merge(
+    bint keeps_terms, const slice_sums *part, slice_sums *total, Py_ssize_t width
+) noexcept nogil:
+    if keeps_terms:
+        merge_scaled(&part.scaled, &total.scaled, width)
+    else:
+        merge_relative(&part.relative, &total.relative, width)

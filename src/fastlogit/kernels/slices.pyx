@@ -12,7 +12,7 @@ steps in the same order of addition.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
-from cython.parallel cimport prange
+from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, NAN, fabs
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
@@ -21,15 +21,16 @@ from fastlogit.kernels.across cimport add_across, find_largest_across, write_acr
 from fastlogit.kernels.along cimport add_along, find_largest_along, write_along
 from fastlogit.kernels.arithmetic cimport enter, environment, float32, float64, leave, real
 from fastlogit.kernels.blocks cimport (
-    ALONG, SCRATCH, begin_work, chunk, computed_lanes, has_nan, lane_of, lanes, locate, make_plan, plan,
-    worker,
+    ALONG, SCRATCH, begin_work, chunk, chunk_work, computed_lanes, first_block, has_nan, lane_of, lanes,
+    locate, make_plan, plan, worker, worker_of,
 )
 from fastlogit.kernels.expsum cimport (
-    BLOCK, CHUNK, KEPT, KEPT_SHIFTED, MOST_LANES, WITH_LARGEST, WITHOUT_LARGEST, choose_scaling, mend_scaling,
-    merge_relative, merge_scaled, relate, relative_sums, scaled_sums, scaling, slice_sums,
+    BLOCK, CHUNK, KEPT, KEPT_SHIFTED, WITH_LARGEST, WITHOUT_LARGEST, choose_scaling, mend_scaling,
+    merge, relate, relative_sums, scaled_sums, scaling, slice_sums, summation,
     take_off_largest,
 )
 from fastlogit.kernels.memory cimport end_streaming
+from fastlogit.kernels.scratch cimport begin_scratch
 from fastlogit.kernels.slice_functions cimport RESULT, coefficients, prepare
 from fastlogit.kernels.slices cimport (
     LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, slice_function, slice_kernels, slices,
@@ -73,38 +74,33 @@ cdef void write_results(
             lane_of[real](&part.group.out, j, 0, NULL)[0] = <real> answer.of_lane[RESULT][j]
 
 
-# ---- sums of a chunk -------------------------------------------------------------------------------
-
-
-cdef inline chunk first_block(const lanes *group, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:
-    """The positions whose largest element tells how to scale the terms of a chunk."""
-    cdef chunk part
-    part.group = group
-    part.start = start
-    part.stop = min(start + BLOCK, stop)
-    return part
-
-
 # ---- sums relative to the largest element ----------------------------------------------------------
 
 
-cdef void add_unsettled(
-    real *tag, const chunk *part, worker *space, const bint *settled, scaling *scale, scaled_sums *sums
+cdef inline void add_panel(
+    real *tag, summation mode, const chunk *part, worker *space, const scaling *scale, scaled_sums *sums
 ) noexcept nogil:
+    """``mode`` is a constant."""
+    add_across[real](mode, part, space, scale, sums, space.high, <char *> space.low, NULL)
+
+
+cdef void add_unsettled(real *tag, const chunk *part, worker *space) noexcept nogil:
     """Add again, without their largest elements, lanes whose scale was far off or whose others are light."""
-    cdef double largest[MOST_LANES]
-    cdef scaling better
-    cdef scaled_sums anew
+    cdef chunk_work *work = &space.chunk
+    cdef scaling *scale = &work.scale
+    cdef scaling *better = &work.better_scale
+    cdef scaled_sums *sums = &work.sums
+    cdef scaled_sums *anew = &work.better_sums
     cdef Py_ssize_t width = computed_lanes[real](NULL, part.group), j
-    find_largest[real](NULL, part, space, largest)
-    choose_scaling[real](NULL, largest, width, &better)
-    memcpy(anew.largest, largest, sizeof(largest))
+    find_largest[real](NULL, part, space, work.largest)
+    choose_scaling[real](NULL, work.largest, width, better)
+    memcpy(anew.largest, work.largest, sizeof(work.largest))
     if part.group.runs == ALONG:
-        add_along[real](NULL, WITHOUT_LARGEST, part, space, &better, settled, &anew)
+        add_along[real](NULL, WITHOUT_LARGEST, part, space, better, work.settled, anew)
     else:
-        add_across[real](NULL, WITHOUT_LARGEST, part, space, &better, &anew, space.high)
+        add_panel[real](NULL, WITHOUT_LARGEST, part, space, better, anew)
     for j in range(part.group.count):
-        if not settled[j]:
+        if not work.settled[j]:
             sums.largest[j], sums.ties[j] = anew.largest[j], anew.ties[j]
             sums.high[j], sums.low[j] = anew.high[j], anew.low[j]
             scale.shift[j], scale.exponent[j] = better.shift[j], better.exponent[j]
@@ -122,33 +118,32 @@ cdef inline void mend_infinite(
             sums.low[j] = 0
 
 
-cdef void add_chunk(real *tag, const chunk *part, worker *space, relative_sums *sums) noexcept nogil:
-    cdef double reference[MOST_LANES]
-    cdef scaling scale
-    cdef scaled_sums scaled
-    cdef bint settled[MOST_LANES]
+cdef void add_chunk(real *tag, const chunk *part, worker *space, relative_sums *relative) noexcept nogil:
+    cdef chunk_work *work = &space.chunk
+    cdef scaling *scale = &work.scale
+    cdef scaled_sums *sums = &work.sums
     cdef chunk first = first_block(part.group, part.start, part.stop)
     cdef Py_ssize_t width = computed_lanes[real](NULL, part.group), unsettled = 0, infinite = 0, j
-    find_largest[real](NULL, &first, space, reference)
-    choose_scaling[real](NULL, reference, width, &scale)
+    find_largest[real](NULL, &first, space, work.reference)
+    choose_scaling[real](NULL, work.reference, width, scale)
     if scale.shifted < width:
         if part.group.runs == ALONG:
-            add_along[real](NULL, WITH_LARGEST, part, space, &scale, NULL, &scaled)
+            add_along[real](NULL, WITH_LARGEST, part, space, scale, NULL, sums)
         else:
-            add_across[real](NULL, WITH_LARGEST, part, space, &scale, &scaled, space.high)
-        take_off_largest[real](NULL, &part.group.plan.sums, &scale, width, &scaled, settled)
+            add_panel[real](NULL, WITH_LARGEST, part, space, scale, sums)
+        take_off_largest[real](NULL, &part.group.plan.sums, scale, width, sums, work.settled)
     else:
         for j in range(width):
-            settled[j] = False
+            work.settled[j] = False
     for j in range(part.group.count):
-        unsettled += not settled[j]
+        unsettled += not work.settled[j]
     if unsettled:
-        add_unsettled[real](NULL, part, space, settled, &scale, &scaled)
+        add_unsettled[real](NULL, part, space)
         for j in range(part.group.count):
-            infinite += fabs(scaled.largest[j]) == INFINITY
-    relate[real](NULL, &scale, &scaled, width, sums)
+            infinite += fabs(sums.largest[j]) == INFINITY
+    relate[real](NULL, scale, sums, width, relative)
     if infinite:
-        mend_infinite[real](NULL, part, sums)
+        mend_infinite[real](NULL, part, relative)
 
 
 # ---- sums whose terms are kept ---------------------------------------------------------------------
@@ -163,19 +158,18 @@ cdef void keep_chunk(
     elif part.group.runs == ALONG:
         add_along[real](NULL, KEPT, part, space, scale, NULL, sums)
     elif scale.shifted:
-        add_across[real](NULL, KEPT_SHIFTED, part, space, scale, sums, space.high)
+        add_panel[real](NULL, KEPT_SHIFTED, part, space, scale, sums)
     else:
-        add_across[real](NULL, KEPT, part, space, scale, sums, space.high)
+        add_panel[real](NULL, KEPT, part, space, scale, sums)
 
 
 cdef inline void guess_scaling(
     real *tag, const lanes *group, worker *space, Py_ssize_t width, scaling *scale
 ) noexcept nogil:
     """By the largest element of the first block."""
-    cdef double reference[MOST_LANES]
     cdef chunk first = first_block(group, 0, group.plan.n)
-    find_largest[real](NULL, &first, space, reference)
-    choose_scaling[real](NULL, reference, width, scale)
+    find_largest[real](NULL, &first, space, space.chunk.reference)
+    choose_scaling[real](NULL, space.chunk.reference, width, scale)
 
 
 cdef inline bint can_guess(real *tag, const lanes *group, const scaling *scale) noexcept nogil:
@@ -188,28 +182,18 @@ cdef inline bint can_guess(real *tag, const lanes *group, const scaling *scale) 
 
 cdef bint scale_terms(real *tag, const lanes *group, worker *space, scaling *scale) noexcept nogil:
     """The one scale of the kept terms of each slice, and whether that is a guess."""
-    cdef double largest[MOST_LANES]
     cdef Py_ssize_t width = computed_lanes[real](NULL, group)
     cdef chunk whole
     guess_scaling[real](NULL, group, space, width, scale)
     if can_guess[real](NULL, group, scale):
         return True
     whole.group, whole.start, whole.stop = group, 0, group.plan.n
-    find_largest[real](NULL, &whole, space, largest)
-    mend_scaling[real](NULL, largest, width, scale)
+    find_largest[real](NULL, &whole, space, space.chunk.largest)
+    mend_scaling[real](NULL, space.chunk.largest, width, scale)
     return False
 
 
 # ---- sums of slices --------------------------------------------------------------------------------
-
-
-cdef inline void merge(
-    const plan *planned, const slice_sums *part, slice_sums *total, Py_ssize_t width
-) noexcept nogil:
-    if planned.traits.keeps_terms:
-        merge_scaled(&part.scaled, &total.scaled, width)
-    else:
-        merge_relative(&part.relative, &total.relative, width)
 
 
 cdef void add_segments(
@@ -218,7 +202,6 @@ cdef void add_segments(
 ) noexcept nogil:
     """The sums of some segments, chunk by chunk. ``scale`` is that of terms that are kept."""
     cdef const plan *planned = group.plan
-    cdef slice_sums next_segment, next_chunk
     cdef slice_sums *segment_sums = total
     cdef slice_sums *sums
     cdef chunk part
@@ -235,41 +218,41 @@ cdef void add_segments(
             else:
                 add_chunk[real](NULL, &part, space, &sums.relative)
             if sums != segment_sums:
-                merge(planned, sums, segment_sums, width)
-            sums = &next_chunk
+                merge(planned.traits.keeps_terms, sums, segment_sums, width)
+            sums = &space.next_chunk
             part.start = part.stop
         if segment_sums != total:
-            merge(planned, segment_sums, total, width)
-        segment_sums = &next_segment
+            merge(planned.traits.keeps_terms, segment_sums, total, width)
+        segment_sums = &space.next_segment
 
 
 # ---- whole groups ----------------------------------------------------------------------------------
 
 
-cdef void compute_groups(real *tag, const plan *planned, Py_ssize_t first, Py_ssize_t stop) noexcept nogil:
+cdef void compute_groups(
+    real *tag, const plan *planned, worker *space, Py_ssize_t first, Py_ssize_t stop
+) noexcept nogil:
     """The groups of one thread, whose streamed results are waited for at the end only."""
     cdef environment caller = enter()
-    cdef worker space
     cdef lanes group
     cdef chunk whole
-    cdef scaling scale
-    cdef slice_sums total
-    cdef coefficients answer
+    cdef scaling *scale = &space.scale
+    cdef slice_sums *total = &space.total
+    cdef coefficients *answer = &space.answer
     cdef Py_ssize_t index
     cdef bint guessed = False
-    begin_work(&space)
     whole.group, whole.start, whole.stop = &group, 0, planned.n
     for index in range(first, stop):
         locate(planned, index, &group)
         space.gathered = -1
         if planned.traits.keeps_terms:
-            guessed = scale_terms[real](NULL, &group, &space, &scale)
-        add_segments[real](NULL, &group, &space, 0, planned.segments, &scale, &total)
-        if guessed and mend_scaling[real](NULL, total.scaled.largest, group.count, &scale):
+            guessed = scale_terms[real](NULL, &group, space, scale)
+        add_segments[real](NULL, &group, space, 0, planned.segments, scale, total)
+        if guessed and mend_scaling[real](NULL, total.scaled.largest, group.count, scale):
             space.gathered = -1
-            add_segments[real](NULL, &group, &space, 0, planned.segments, &scale, &total)
-        prepare[real](NULL, planned.function, &total, &scale, computed_lanes[real](NULL, &group), &answer)
-        write_results[real](NULL, &whole, &space, &answer)
+            add_segments[real](NULL, &group, space, 0, planned.segments, scale, total)
+        prepare[real](NULL, planned.function, total, scale, computed_lanes[real](NULL, &group), answer)
+        write_results[real](NULL, &whole, space, answer)
     end_streaming()
     leave(caller)
 
@@ -290,35 +273,33 @@ cdef struct shared_group:
     coefficients answer
 
 
-cdef void compute_segment(real *tag, step todo, shared_group *shared, Py_ssize_t segment) noexcept nogil:
+cdef void compute_segment(
+    real *tag, step todo, shared_group *shared, worker *space, Py_ssize_t segment
+) noexcept nogil:
     cdef environment caller = enter()
     cdef const plan *planned = shared.group.plan
-    cdef worker space
     cdef chunk part
-    begin_work(&space)
     part.group = &shared.group
     part.start = segment * planned.segment
     part.stop = min(part.start + planned.segment, planned.n)
     if todo == FIND_LARGEST:
-        find_largest[real](NULL, &part, &space, shared.parts[segment].scaled.largest)
+        find_largest[real](NULL, &part, space, shared.parts[segment].scaled.largest)
     elif todo == ADD:
         add_segments[real](
-            NULL, &shared.group, &space, segment, segment + 1, &shared.scale, &shared.parts[segment]
+            NULL, &shared.group, space, segment, segment + 1, &shared.scale, &shared.parts[segment]
         )
     elif todo == WRITE:
-        write_results[real](NULL, &part, &space, &shared.answer)
+        write_results[real](NULL, &part, space, &shared.answer)
         end_streaming()
     leave(caller)
 
 
-cdef void scale_shared(real *tag, shared_group *shared) noexcept nogil:
+cdef void scale_shared(real *tag, shared_group *shared, worker *space) noexcept nogil:
     """The scale of kept terms, from the largest elements of all segments."""
     cdef environment caller = enter()
-    cdef worker space
-    cdef double largest[MOST_LANES]
+    cdef double *largest = space.chunk.largest
     cdef Py_ssize_t segment, j, width = computed_lanes[real](NULL, &shared.group)
-    begin_work(&space)
-    guess_scaling[real](NULL, &shared.group, &space, width, &shared.scale)
+    guess_scaling[real](NULL, &shared.group, space, width, &shared.scale)
     for j in range(width):
         largest[j] = shared.parts[0].scaled.largest[j]
         for segment in range(1, shared.group.plan.segments):
@@ -332,54 +313,83 @@ cdef void prepare_shared(real *tag, shared_group *shared) noexcept nogil:
     cdef const plan *planned = shared.group.plan
     cdef Py_ssize_t segment, width = computed_lanes[real](NULL, &shared.group)
     for segment in range(1, planned.segments):
-        merge(planned, &shared.parts[segment], &shared.parts[0], width)
+        merge(planned.traits.keeps_terms, &shared.parts[segment], &shared.parts[0], width)
     prepare[real](NULL, planned.function, &shared.parts[0], &shared.scale, width, &shared.answer)
     leave(caller)
 
 
-cdef void compute_together(real *tag, shared_group *shared, int threads) noexcept nogil:
-    cdef Py_ssize_t segment, segments = shared.group.plan.segments
+cdef void compute_in_turn(
+    real *tag, step todo, shared_group *shared, worker *workers, int threads
+) noexcept nogil:
+    """One step of all segments."""
+    cdef Py_ssize_t segment
+    for segment in prange(shared.group.plan.segments, schedule="static", num_threads=threads):
+        compute_segment[real](NULL, todo, shared, worker_of(workers, threadid()), segment)
+
+
+cdef void compute_together(real *tag, shared_group *shared, worker *workers, int threads) noexcept nogil:
     if shared.group.plan.traits.keeps_terms:
-        for segment in prange(segments, schedule="static", num_threads=threads):
-            compute_segment[real](NULL, FIND_LARGEST, shared, segment)
-        scale_shared[real](NULL, shared)
-    for segment in prange(segments, schedule="static", num_threads=threads):
-        compute_segment[real](NULL, ADD, shared, segment)
+        compute_in_turn[real](NULL, FIND_LARGEST, shared, workers, threads)
+        scale_shared[real](NULL, shared, worker_of(workers, 0))
+    compute_in_turn[real](NULL, ADD, shared, workers, threads)
     prepare_shared[real](NULL, shared)
     if shared.group.plan.traits.is_one_number:
-        compute_segment[real](NULL, WRITE, shared, 0)
+        compute_segment[real](NULL, WRITE, shared, worker_of(workers, 0), 0)
     else:
-        for segment in prange(segments, schedule="static", num_threads=threads):
-            compute_segment[real](NULL, WRITE, shared, segment)
+        compute_in_turn[real](NULL, WRITE, shared, workers, threads)
 
 
 # ---- all groups ------------------------------------------------------------------------------------
 
 
-cdef int compute(real *tag, slice_function function, const slices *cut, int threads) noexcept nogil:
-    cdef plan planned
-    cdef shared_group shared
+cdef int share_segments(real *tag, const plan *planned, worker *workers, int threads) noexcept nogil:
+    cdef shared_group *shared = <shared_group *> malloc(sizeof(shared_group))
     cdef Py_ssize_t index
-    make_plan(function, cut, sizeof(real), &planned)
-    if threads > 1 and planned.segments > 1 and planned.groups < GROUPS_OF_THREAD * threads:
-        shared.parts = <slice_sums *> malloc(planned.segments * sizeof(slice_sums))
-        if shared.parts == NULL:
-            return -1
-        for index in range(planned.groups):
-            locate(&planned, index, &shared.group)
-            compute_together[real](NULL, &shared, threads)
-        free(shared.parts)
-        return 0
-    threads = <int> min(<Py_ssize_t> threads, planned.groups)
-    if threads <= 1:
-        compute_groups[real](NULL, &planned, 0, planned.groups)
-    else:
-        for index in prange(threads, schedule="static", num_threads=threads):
-            compute_groups[real](
-                NULL, &planned, index * planned.groups // threads, (index + 1) * planned.groups // threads
-            )
+    if shared == NULL:
+        return -1
+    shared.parts = <slice_sums *> malloc(planned.segments * sizeof(slice_sums))
+    if shared.parts == NULL:
+        free(shared)
+        return -1
+    for index in range(planned.groups):
+        locate(planned, index, &shared.group)
+        compute_together[real](NULL, shared, workers, threads)
+    free(shared.parts)
+    free(shared)
     return 0
 
+
+cdef void share_groups(real *tag, const plan *planned, worker *workers, int threads) noexcept nogil:
+    cdef Py_ssize_t index
+    for index in prange(threads, schedule="static", num_threads=threads):
+        compute_groups[real](
+            NULL, planned, worker_of(workers, index),
+            index * planned.groups // threads, (index + 1) * planned.groups // threads,
+        )
+
+
+cdef int compute(real *tag, slice_function function, const slices *cut, int threads) noexcept nogil:
+    cdef plan planned
+    cdef worker *workers
+    cdef bint by_segments
+    make_plan(function, cut, sizeof(real), &planned)
+    by_segments = threads > 1 and planned.segments > 1 and planned.groups < GROUPS_OF_THREAD * threads
+    if not by_segments:
+        threads = <int> max(<Py_ssize_t> 1, min(<Py_ssize_t> threads, planned.groups))
+    workers = begin_work(threads)
+    if workers == NULL:
+        return -1
+    if by_segments:
+        return share_segments[real](NULL, &planned, workers, threads)
+    if threads == 1:
+        compute_groups[real](NULL, &planned, worker_of(workers, 0), 0, planned.groups)
+    else:
+        share_groups[real](NULL, &planned, workers, threads)
+    return 0
+
+
+if begin_scratch():
+    raise MemoryError("no memory of its own for each thread: the system has no key left (pthread_key_create)")
 
 cdef slice_kernels table
 table.float32 = compute[float32]
