@@ -1,9 +1,11 @@
 import ctypes
-import ctypes.util
 import os
 import platform
+import shutil
 import subprocess
 import sys
+import sysconfig
+from dataclasses import dataclass
 from pathlib import Path
 
 import hypothesis
@@ -12,10 +14,15 @@ import pytest
 import fastlogit
 from fastlogit import _isa
 
+ROOT = Path(__file__).resolve().parents[1]
+
 hypothesis.settings.register_profile(
     "reproducible", derandomize=True, deadline=None, database=None, max_examples=300
 )
 hypothesis.settings.load_profile("reproducible")
+
+# Time limits are multiplied by it; an emulated processor needs that.
+PATIENCE = float(os.environ.get("FASTLOGIT_TEST_PATIENCE", "1"))
 
 
 @pytest.fixture
@@ -44,12 +51,56 @@ def run_python():
             env=environment,
             capture_output=True,
             text=text,
-            timeout=timeout,
+            timeout=PATIENCE * timeout,
         )
         assert (done.returncode != 0) == fails, done.stderr
         return done.stderr if fails else done.stdout
 
     return run
+
+
+@dataclass
+class MesonBuild:
+    """A folder whose ``build`` Meson has set up, with the compiler of this environment."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, *command):
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def ninja(self, *arguments):
+        return self.run("ninja", "-C", "build", *arguments)
+
+
+@pytest.fixture(scope="session")
+def set_up_build(tmp_path_factory):
+    """Set up a build of the sources, or of a copy of them, with options of Meson.
+
+    Where this Python runs under emulation, Meson and the compiler are programs of the machine outside, and
+    the cross file of ``tools/arm64`` names them.
+    """
+    cross_file = os.environ.get("FASTLOGIT_CROSS_FILE")
+    machine_files = ("--native-file", "python.ini", *(("--cross-file", cross_file) if cross_file else ()))
+
+    def set_up(*options, source=ROOT):
+        if not (source / "meson.build").exists():
+            pytest.skip("the sources of the kernels are not beside the tests")
+        environment = dict(os.environ)
+        environment["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), environment["PATH"]])
+        for tool in ("meson", "ninja", "cython"):
+            if shutil.which(tool, path=environment["PATH"]) is None:
+                pytest.skip(f"{tool} is needed to compile the kernels")
+        build = MesonBuild(tmp_path_factory.mktemp("meson"), environment)
+        (build.folder / "python.ini").write_text(f"[binaries]\npython = '{sys.executable}'\n")
+        build.run("meson", "setup", "build", str(source), *machine_files, *options)
+        return build
+
+    return set_up
 
 
 @pytest.fixture
@@ -68,6 +119,6 @@ def skip_unless_supported():
 
 @pytest.fixture
 def libm():
-    if platform.machine() != "x86_64" or platform.libc_ver()[0] != "glibc":
-        pytest.skip("the layout of the floating-point environment is known for glibc on x86-64 alone")
-    return ctypes.CDLL(ctypes.util.find_library("m"))
+    if platform.machine() not in ("x86_64", "aarch64") or platform.libc_ver()[0] != "glibc":
+        pytest.skip("the layout of the floating-point environment is known for glibc on x86-64 and Arm alone")
+    return ctypes.CDLL("libm.so.6")

@@ -3,6 +3,7 @@
 import ctypes
 import mmap
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -29,3 +30,15 @@ def bytes_between_forbidden_pages(pages):
         if libc.mprotect(ctypes.c_void_p(page), ctypes.c_size_t(mmap.PAGESIZE), 0):
             raise OSError(ctypes.get_errno(), "mprotect")
     return np.frombuffer(memory, np.uint8, size, mmap.PAGESIZE)
+
+
+def traced_peak(call):
+    """Bytes that NumPy and Python had at most while this ran, beside what there was before."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        call()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()

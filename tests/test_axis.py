@@ -13,7 +13,7 @@ import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from floating_point import EVERYTHING, FLAGS, FLUSH, ROUND_UP
+from floating_point import CONTROL_WORD, EVERYTHING, FLAGS, FLUSH, ROUND_UP
 from layouts import VIEWS, laid_out, random_layout, random_shape
 from memory import MEGABYTE, needs_linux
 from reference import (
@@ -749,7 +749,7 @@ def test_bits_do_not_depend_on_the_floating_point_state_of_the_caller(call, dtyp
     caller = (ctypes.c_uint32 * 8)()
     libm.fegetenv(caller)
     changed = (ctypes.c_uint32 * 8)(*caller)
-    changed[7] |= control
+    changed[CONTROL_WORD] |= control
     libm.fesetenv(changed)
     try:
         got = [again() for again in calls]
@@ -759,7 +759,7 @@ def test_bits_do_not_depend_on_the_floating_point_state_of_the_caller(call, dtyp
         libm.fesetenv(caller)
     for one, other in zip(got, expected, strict=True):
         np.testing.assert_array_equal(bits(one), bits(other))
-    assert after[7] & (FLUSH | ROUND_UP) == control
+    assert after[CONTROL_WORD] & (FLUSH | ROUND_UP) == control
 
 
 # The same bits for a slice however it lies, wherever, and with any number of threads

@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from floating_point import EVERYTHING, FLAGS, FLUSH, ROUND_UP
+from floating_point import CONTROL_WORD, EVERYTHING, FLAGS, FLUSH, ROUND_UP
 from layouts import VIEWS
 from memory import MEGABYTE, needs_linux
 from reference import (
@@ -597,7 +597,7 @@ def test_bits_do_not_depend_on_the_floating_point_state_of_the_caller(call, dtyp
     caller = (ctypes.c_uint32 * 8)()
     libm.fegetenv(caller)
     changed = (ctypes.c_uint32 * 8)(*caller)
-    changed[7] |= control
+    changed[CONTROL_WORD] |= control
     libm.fesetenv(changed)
     try:
         call(x, out=got)
@@ -608,7 +608,7 @@ def test_bits_do_not_depend_on_the_floating_point_state_of_the_caller(call, dtyp
         libm.fesetenv(caller)
     np.testing.assert_array_equal(bits(got), bits(expected))
     np.testing.assert_array_equal(bits(strided), bits(expected)[::2])
-    assert after[7] & (FLUSH | ROUND_UP) == control
+    assert after[CONTROL_WORD] & (FLUSH | ROUND_UP) == control
 
 
 @pytest.mark.parametrize(
@@ -620,7 +620,7 @@ def test_subnormal_eps_keeps_the_result_finite_where_the_caller_has_no_subnormal
     caller = (ctypes.c_uint32 * 8)()
     libm.fegetenv(caller)
     changed = (ctypes.c_uint32 * 8)(*caller)
-    changed[7] |= FLUSH
+    changed[CONTROL_WORD] |= FLUSH
     libm.fesetenv(changed)
     try:
         got = logit(x, eps)

@@ -3,13 +3,8 @@
 import importlib.util
 import itertools
 import math
-import os
-import shutil
-import subprocess
-import sys
 import sysconfig
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,32 +12,18 @@ from layouts import laid_out, random_layout, random_shape
 
 mpmath = pytest.importorskip("mpmath", reason="sums are checked against mpmath")
 
-ROOT = Path(__file__).resolve().parents[1]
 HEADROOM = 120
 SOFTMAX, LOG_SOFTMAX, LOGSUMEXP = range(3)
 EVERY_ITEMSIZE = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 @pytest.fixture(scope="module")
-def units(tmp_path_factory):
+def units(set_up_build):
     """tests/kernel_units, built with the compiler of this environment."""
-    environment = dict(os.environ)
-    environment["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), environment["PATH"]])
-    for tool in ("meson", "ninja", "cython"):
-        if shutil.which(tool, path=environment["PATH"]) is None:
-            pytest.skip(f"{tool} is needed to build tests/kernel_units")
-    folder = tmp_path_factory.mktemp("units")
-    python = folder / "python.ini"
-    python.write_text(f"[binaries]\npython = '{sys.executable}'\n")
-
-    def run(*command):
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    run("meson", "setup", "build", str(ROOT), "-Dkernel_tests=true", "--native-file", str(python))
+    build = set_up_build("-Dkernel_tests=true")
     library = "tests/kernel_units" + sysconfig.get_config_var("EXT_SUFFIX")
-    run("ninja", "-C", "build", library)
-    specification = importlib.util.spec_from_file_location("kernel_units", folder / "build" / library)
+    build.ninja(library)
+    specification = importlib.util.spec_from_file_location("kernel_units", build.folder / "build" / library)
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module

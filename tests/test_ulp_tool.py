@@ -103,7 +103,7 @@ def measured(dtype, ulp=0.25, misrounded=0, libraries=("fastlogit v3",)):
     for name in ("expit", "log_expit"):
         rows[name] = rows[name] | {"misrounded": misrounded, "worst": [{"input": "0x1p+0", "ulp": ulp}]}
     return {
-        "settings": {"parts": [dtype], "libraries": list(libraries)},
+        "settings": {"parts": [dtype], "libraries": list(libraries), "functions": FUNCTIONS},
         "errors": {f"{dtype} {name}": dict.fromkeys(libraries, row) for name, row in rows.items()},
         "comparisons": {dtype: {f"{name}: the bits of v4 and v3": BITS_AGREE for name in FUNCTIONS}},
     }
@@ -218,3 +218,46 @@ def test_folder_of_another_campaign_is_left_alone(settings, tmp_path):
     with pytest.raises(SystemExit, match=r"chunks of another campaign.*seed.*--fresh"):
         campaign.open_folder(tmp_path, other, fresh=False)
     campaign.open_folder(tmp_path, other, fresh=True)
+
+
+def test_results_of_two_campaigns_are_combined():
+    """Counts are of the one that tried more; a worst input counts wherever it was found."""
+    pytest.importorskip("matplotlib", reason="the report has plots")
+    from ulp import report
+
+    def campaign_of(inputs, ulp, peer):
+        row = {"inputs": inputs, "misrounded": inputs // 2, "worst": [{"input": f"{ulp}", "ulp": ulp}]}
+        return [
+            {
+                "settings": {},
+                "source": {"commit": f"{inputs}", "uncommitted changes": False},
+                "subject": {"peers": {peer: "1"}},
+                "errors": {"float32 expit": {"fastlogit v3": row, peer: row}},
+                "comparisons": {"float32": {"expit: the bits of v4 and v3": BITS_AGREE | {"inputs": inputs}}},
+            },
+            {"float32 expit": {"fastlogit v3": inputs}},
+        ]
+
+    results, profiles = report.combined([campaign_of(100, 0.7, "SciPy"), campaign_of(200, 0.6, "JAX")])
+    errors = results["errors"]["float32 expit"]
+    assert sorted(errors) == ["JAX", "SciPy", "fastlogit v3"]
+    assert errors["fastlogit v3"]["misrounded"] == 100
+    assert [entry["ulp"] for entry in errors["fastlogit v3"]["worst"]] == [0.7, 0.6]
+    assert errors["SciPy"]["inputs"] == 100
+    assert profiles["float32 expit"]["fastlogit v3"] == 200
+    assert results["comparisons"]["float32"]["expit: the bits of v4 and v3"]["inputs"] == 200
+    assert results["subject"]["peers"] == {"SciPy": "1", "JAX": "1"}
+    (added,) = results["added"]
+    assert added["libraries"] == ["JAX"]
+    assert added["counted"] == ["float32 expit"]
+    assert report.commit_of(added["source"]) == "commit ``200``"
+
+
+def test_row_in_a_table():
+    pytest.importorskip("matplotlib", reason="the report has plots")
+    from ulp import report
+
+    entry = {"input": "family, row 3", "row": "0x1.0000000000000p+0, -0x1.8000000000000p-1 x 9", "element": 1}
+    assert report.row_of(entry) == "``0x1p+0, -0x1.8p-1 x 9``, element 1"
+    assert report.row_of(entry | {"row": ", ".join(["0x1p+0"] * 20)}) == "family, row 3"
+    assert report.row_of(entry | {"row": None}) == "family, row 3"

@@ -12,27 +12,18 @@ was 4.8 GB.)
 
 import bisect
 import functools
-import os
 import re
-import shutil
-import subprocess
-import sys
-import sysconfig
 from collections import Counter
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from fastlogit import _build_config
 
-ROOT = Path(__file__).resolve().parents[1]
-
 VECTOR_BYTES = {"v2": 16, "v3": 32, "v4": 64, "generic": 16}
 SPECIALISATIONS = {"float32": "__pyx_fuse_0", "float64": "__pyx_fuse_1", None: ""}  # order of the type `real`
 BOTH = ("float32", "float64")
 UNFUSED = (None,)
-NINJA = ("ninja", "-C", "build")
 
 
 class Loops(NamedTuple):
@@ -80,43 +71,26 @@ class Report(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory):
+def report(set_up_build):
     """A function of kernel and instruction set: what gcc has vectorised there."""
     if not _build_config.COMPILER.startswith("gcc "):
         pytest.skip(f"{_build_config.COMPILER} does not write gcc's report of optimisations")
-    if not (ROOT / "meson.build").exists():
-        pytest.skip("the sources of the kernels are not beside the tests")
-    environment = dict(os.environ)
-    environment["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), environment["PATH"]])
-    for tool in ("meson", "ninja", "cython"):
-        if shutil.which(tool, path=environment["PATH"]) is None:
-            pytest.skip(f"{tool} is needed to compile the kernels")
-    folder = tmp_path_factory.mktemp("vectorised")
-    (folder / "python.ini").write_text(f"[binaries]\npython = '{sys.executable}'\n")
-
-    def run(*command):
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    run(
-        *("meson", "setup", "build", str(ROOT), "--native-file", "python.ini"),
-        *("-Db_colorout=never", "-Dc_args=-fopt-info-vec-optimized"),
-    )
+    build = set_up_build("-Db_colorout=never", "-Dc_args=-fopt-info-vec-optimized")
     kernels = "|".join({loops.kernel for loops in LOOPS})
-    objects = re.findall(rf"^(\S*/kernels/(?:{kernels})_\S*\.o):", run(*NINJA, "-t", "targets", "all"), re.M)
-    said = run(*NINJA, "-j1", "--verbose", *objects)
+    objects = re.findall(rf"^(\S*/kernels/(?:{kernels})_\S*\.o):", build.ninja("-t", "targets", "all"), re.M)
+    said = build.ninja("-j1", "--verbose", *objects)
 
     @functools.cache
     def read(kernel, instruction_set):
-        (path,) = (folder / "build").glob(f"**/{kernel}_{instruction_set}.*/{kernel}.pyx.c")
+        folder = build.folder / "build"
+        (path,) = folder.glob(f"**/{kernel}_{instruction_set}.*/{kernel}.pyx.c")
         defined = {
             number: definition[1]
             for number, line in enumerate(path.read_text().splitlines(), start=1)
             if (definition := re.match(r"[a-zA-Z].*?\b(\w+)\(.*\{", line))
         }
         loops = re.findall(
-            rf"^{path.relative_to(folder / 'build')}:(\d+):\d+: .*\bloop vectorized using (\d+) byte vectors",
+            rf"^{path.relative_to(folder)}:(\d+):\d+: .*\bloop vectorized using (\d+) byte vectors",
             said,
             re.M,
         )

@@ -21,6 +21,12 @@ cdef inline bint is_native_float(cnp.ndarray array):
     ) and cnp.PyArray_ISNOTSWAPPED(array)
 
 
+cdef inline bint is_real(cnp.ndarray array):
+    """Whether its elements have an order: bool, integers and floating-point numbers."""
+    cdef int kind = cnp.PyArray_TYPE(array)
+    return cnp.PyTypeNum_ISBOOL(kind) or cnp.PyTypeNum_ISINTEGER(kind) or cnp.PyTypeNum_ISFLOAT(kind)
+
+
 cdef inline bint can_take_result_of(cnp.ndarray out, cnp.ndarray x):
     """Whether a kernel may write a result of the shape and dtype of ``x`` to ``out`` while it reads ``x``."""
     return (
@@ -33,7 +39,11 @@ cdef inline bint can_take_result_of(cnp.ndarray out, cnp.ndarray x):
 
 
 cdef inline bint same_elements_or_apart(cnp.ndarray x, cnp.ndarray out):
-    """Whether writing an element of ``out`` can only change the element of ``x`` at the same place."""
+    """Whether writing an element of ``out`` can only change the element of ``x`` at the same place.
+
+    Of arrays with elements of one size. Ranges of memory that do not meet are told at once; NumPy tells
+    whether the elements of those that do lie between each other.
+    """
     cdef int axis
     cdef Py_ssize_t extent, x_low = 0, x_high, out_low = 0, out_high
     cdef bint same = cnp.PyArray_BYTES(x) == cnp.PyArray_BYTES(out)
@@ -53,4 +63,11 @@ cdef inline bint same_elements_or_apart(cnp.ndarray x, cnp.ndarray out):
         same
         or cnp.PyArray_BYTES(x) + x_high <= cnp.PyArray_BYTES(out) + out_low
         or cnp.PyArray_BYTES(out) + out_high <= cnp.PyArray_BYTES(x) + x_low
+        or not shares_elements(x, out)
     )
+
+
+cdef inline bint shares_elements(cnp.ndarray x, cnp.ndarray out):
+    from fastlogit._arguments import share_memory
+
+    return share_memory(x, out)

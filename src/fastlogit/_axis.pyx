@@ -1,18 +1,22 @@
 """softmax, log_softmax and logsumexp: signatures, documentation, argument rules."""
 
-import operator
-
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
 
-from fastlogit import _isa
-from fastlogit._arguments import check_out, check_real, mask_for, working_dtype
+from fastlogit import _isa, _longdouble
+from fastlogit._arguments import (
+    as_array, check_cast, check_flag, check_out, check_real, checked_axes, mask_for, share_memory,
+    working_dtype,
+)
+from fastlogit._blocks import blocks
 from fastlogit._containers import is_lazy, lazily, without_masked, wrapped_like
 
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
-from fastlogit._arrays cimport can_take_result_of, is_native_float, new_like
+from fastlogit._arrays cimport (
+    can_take_result_of, is_native_float, is_real, new_like, same_elements_or_apart,
+)
+from fastlogit._environment cimport enter_default, fenv_t, fesetenv
 from fastlogit._threads cimport threads_for
 from fastlogit.kernels.slices cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, slice_function, slice_kernels, slices
 from fastlogit.kernels.strided cimport (
@@ -136,22 +140,19 @@ cdef bint elements_are_apart(cnp.ndarray out):
     return has_own_elements(&path, cnp.PyArray_ITEMSIZE(out))
 
 
-cdef int mark_axes(object axis, int ndim, bint *is_reduced) except -1:
+cdef int mark_axes(str name, object axis, int ndim, bint *is_reduced) except -1:
     """Fill ``is_reduced`` from what the caller passed as ``axis``."""
     cdef int i
-    cdef Py_ssize_t single
+    cdef long long single
     for i in range(ndim):
         is_reduced[i] = axis is None
     if axis is None:
         return 0
-    if not isinstance(axis, tuple):
-        single = operator.index(axis)
-        if -ndim <= single < ndim:
-            is_reduced[single + ndim if single < 0 else single] = True
-            return 0
-        if ndim == 0 and -1 <= single <= 0:
-            return 0
-    for i in normalize_axis_tuple(axis, ndim):
+    if type(axis) is int and -ndim <= axis < ndim:
+        single = axis
+        is_reduced[single + ndim if single < 0 else single] = True
+        return 0
+    for i in checked_axes(name, axis, ndim):
         is_reduced[i] = True
     return 0
 
@@ -161,20 +162,34 @@ cdef inline bint is_plain(object array):
     return type(array) is cnp.ndarray and is_native_float(<cnp.ndarray> array)
 
 
+cdef object converted(cnp.ndarray array, object dtype):
+    """To nearest, whatever the caller does, and without a warning."""
+    cdef fenv_t caller
+    if (<object> array).dtype == dtype:
+        return array
+    enter_default(&caller)
+    try:
+        if cnp.PyArray_CanCastSafely(cnp.PyArray_TYPE(array), (<cnp.dtype> dtype).type_num):
+            return (<object> array).astype(dtype)
+        with np.errstate(all="ignore"):
+            return (<object> array).astype(dtype)
+    finally:
+        fesetenv(&caller)
+
+
 cdef object shares(str name, slice_function function, object argument, object axis, object out, object where):
     """softmax and log_softmax: a result of the shape of the argument."""
     cdef bint is_reduced[MAX_AXES]
-    cdef object x = argument, dtype = None, mask = None
+    cdef object x = argument, mask = None, result
     cdef bint native
     if type(x) is not cnp.ndarray:
         if out is None and is_lazy(argument):
             return lazily(softmax if function == SOFTMAX else log_softmax, argument, axis, where)
-        x = np.asarray(without_masked(argument))
+        x = as_array(name, "x", without_masked(name, "x", argument))
     native = is_native_float(x)
-    if not native:
+    if not is_real(x):
         check_real(name, x.dtype)
-        dtype = working_dtype(x.dtype)
-    mark_axes(axis, cnp.PyArray_NDIM(x), is_reduced)
+    mark_axes(name, axis, cnp.PyArray_NDIM(x), is_reduced)
     if where is not True:
         mask = mask_for(name, where, x.shape, out)
     if (
@@ -187,35 +202,73 @@ cdef object shares(str name, slice_function function, object argument, object ax
         return out
     if out is not None:
         check_out(name, out, x.shape, exact=True)
+        check_cast(name, working_dtype(x.dtype) or np.dtype(np.longdouble), out.dtype)
+        transform_converted(function, x, out, mask, is_reduced)
+        return out
     if native:
         result = new_like(x)
         transform(function, x, result, mask, is_reduced)
-    elif dtype is None:
-        result = in_longdouble(function, x, tuple(i for i in range(x.ndim) if is_reduced[i]), mask)
+    elif cnp.PyArray_TYPE(x) == cnp.NPY_LONGDOUBLE:
+        result = np.empty_like(x, np.longdouble, subok=False)
+        transform_converted(function, x, result, mask, is_reduced)
     else:
         # The converted copy is the result.
-        result = x.astype(dtype)
+        result = converted(x, working_dtype(x.dtype))
         transform(function, result, result, mask, is_reduced)
-    if out is not None:
-        np.copyto(out, result, casting="same_kind")
-        return out
     return wrapped_like(argument, result) if x.ndim else result[()]
 
 
-cdef object in_longdouble(slice_function function, object x, tuple axes, object mask):
-    """By NumPy, on one thread: the kernels have no long double."""
-    if mask is not None:
-        x = np.where(mask, x, -np.inf)
-    with np.errstate(all="ignore"):
-        largest = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
-        shifted = x - np.where(np.isfinite(largest), largest, 0)
-        terms = np.exp(shifted)
-        total = np.sum(terms, axis=axes, keepdims=True)
-        if function == SOFTMAX:
-            return np.where(np.isfinite(largest), terms / total, np.nan)
-        if function == LOG_SOFTMAX:
-            return np.asarray(shifted - np.log(total))
-        return np.where(np.isfinite(largest), largest, 0) + np.log(total)
+cdef tuple axes_of(cnp.ndarray x, const bint *is_reduced):
+    return tuple([i for i in range(cnp.PyArray_NDIM(x)) if is_reduced[i]])
+
+
+cdef inline bint is_in_blocks(cnp.ndarray x, cnp.ndarray out):
+    """Whether a block of ``out`` may be written before the next one of ``x`` is read."""
+    return elements_are_apart(out) and (
+        not share_memory(x, out)
+        or (cnp.PyArray_ITEMSIZE(x) == cnp.PyArray_ITEMSIZE(out) and same_elements_or_apart(x, out))
+    )
+
+
+cdef int transform_converted(
+    slice_function function, cnp.ndarray x, cnp.ndarray out, object mask, const bint *is_reduced
+) except -1:
+    """``transform`` of arrays of any real dtypes: where ``out`` has that of the computation, in its place."""
+    cdef fenv_t caller
+    cdef object dtype = working_dtype(x.dtype), memory = None, index, part, part_mask, result
+    cdef tuple axes = axes_of(x, is_reduced)
+    if cnp.PyArray_SIZE(x) == 0:
+        return 0
+    enter_default(&caller)  # NumPy rounds where it casts
+    try:
+        if (
+            dtype is not None
+            and is_native_float(out)
+            and out.dtype == dtype
+            and elements_are_apart(out)
+            and not share_memory(x, out)
+        ):
+            np.copyto(out, x)
+            return transform(function, out, out, mask, is_reduced)
+        with np.errstate(all="ignore"):
+            for index in blocks(x, axes) if is_in_blocks(x, out) else blocks(x, axes, cnp.PyArray_SIZE(x)):
+                part = (<object> x)[index]
+                part_mask = None if mask is None else mask[index]
+                if dtype is None:
+                    result = (_longdouble.softmax if function == SOFTMAX else _longdouble.log_softmax)(
+                        part, axes, part_mask
+                    )
+                else:
+                    if memory is None:
+                        memory = np.empty_like(part, dtype, subok=False)
+                    result = memory[(*[slice(length) for length in part.shape], ...)]
+                    np.copyto(result, part)
+                    transform(function, result, result, part_mask, is_reduced)
+                np.copyto((<object> out)[index], result, casting="same_kind")
+                result = None  # before the next block is converted
+    finally:
+        fesetenv(&caller)
+    return 0
 
 
 def softmax(x, axis=None, *, out=None, where=True):
@@ -355,7 +408,7 @@ cdef object reduced_plain(cnp.ndarray x, object axis, bint keepdims):
     cdef cnp.PyArray_Dims kept
     cdef cnp.ndarray result
     cdef int i, ndim = cnp.PyArray_NDIM(x)
-    mark_axes(axis, ndim, is_reduced)
+    mark_axes("logsumexp", axis, ndim, is_reduced)
     kept.ptr = kept_shape
     kept.len = 0
     for i in range(ndim):
@@ -441,69 +494,102 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     (np.float64(1.5413248546129181), np.float64(-1.0))
     """
     cdef bint is_reduced[MAX_AXES]
-    cdef object x = a, dtype = None, weights = None, sign = None, mask = None
-    cdef int i
+    cdef object x = a, weights = None, sign = None, mask = None, dtype
+    cdef fenv_t caller
+    if keepdims is not False and keepdims is not True:
+        keepdims = check_flag("logsumexp", "keepdims", keepdims)
+    if return_sign is not False and return_sign is not True:
+        return_sign = check_flag("logsumexp", "return_sign", return_sign)
     if b is None and not return_sign and out is None and where is True and is_plain(x):
         return reduced_plain(x, axis, keepdims)
     if b is None and not return_sign and out is None and is_lazy(a):
         return lazily(logsumexp, a, axis, where, keepdims)
-    x = np.asarray(without_masked(a))
-    check_real("logsumexp", x.dtype)
+    x = as_array("logsumexp", "a", without_masked("logsumexp", "a", a))
+    check_real("logsumexp", x.dtype, "a")
     dtype = working_dtype(x.dtype)
     if b is not None:
-        weights = b if isinstance(b, (int, float)) else np.asarray(b)
-        check_real("logsumexp", np.asarray(weights).dtype)
-        dtype = working_dtype(np.result_type(np.empty(0, dtype or x.dtype), weights))
-        x, weights = np.broadcast_arrays(
-            np.asarray(x, dtype or np.longdouble), np.asarray(weights, dtype or np.longdouble)
-        )
+        weights = as_array("logsumexp", "b", b)
+        check_real("logsumexp", weights.dtype, "b")
+        # A Python number has no precision of its own.
+        dtype = working_dtype(
+            np.result_type(np.empty(0, dtype or x.dtype), b if isinstance(b, (int, float)) else weights)
+        ) or np.dtype(np.longdouble)
+        try:
+            kept_shape = np.broadcast_shapes(x.shape, weights.shape)
+            # What is repeated is converted before, once, and little beside the whole.
+            if weights.shape != kept_shape:
+                weights = converted(weights, dtype)
+            if x.shape != kept_shape:
+                x = converted(x, dtype)
+            x, weights = np.broadcast_arrays(x, weights)
+        except ValueError as error:
+            raise ValueError(
+                f"logsumexp: b has shape {weights.shape}, which does not broadcast against the shape "
+                f"{x.shape} of a; give it that shape, or lengths of 1"
+            ) from error
     if where is not True:
         mask = mask_for("logsumexp", where, x.shape, out)
-    mark_axes(axis, x.ndim, is_reduced)
-    axes = tuple(i for i in range(x.ndim) if is_reduced[i])
+    mark_axes("logsumexp", axis, x.ndim, is_reduced)
+    dtype = dtype or np.dtype(np.longdouble)
     kept_shape = tuple(1 if is_reduced[i] else x.shape[i] for i in range(x.ndim))
     shape = kept_shape if keepdims else tuple(x.shape[i] for i in range(x.ndim) if not is_reduced[i])
     if out is not None:
         check_out("logsumexp", out, shape, exact=True)
-    if dtype is None:
-        result, sign = weighted_in_longdouble(x, weights, axes, mask)
-    else:
-        x = np.asarray(x, dtype)
-        result = np.full(kept_shape, -np.inf, dtype) if x.size == 0 else np.empty(kept_shape, dtype)
-        if weights is not None:
-            sign = np.zeros(kept_shape, dtype)
-            if x.size:
-                weigh(x, weights, mask, result, sign, is_reduced)
-        else:
-            transform(LOGSUMEXP, x, result, mask, is_reduced)
-    if sign is None and return_sign:
-        sign = np.where(result == -np.inf, 0, np.where(np.isnan(result), np.nan, 1)).astype(result.dtype)
-    elif sign is not None and not return_sign:
-        result[sign < 0] = np.nan
-    if not keepdims:
-        result = result.reshape(shape)
-        sign = sign.reshape(shape) if return_sign else None
-    if out is not None:
-        np.copyto(out, result, casting="same_kind")
-        result = out
-    elif result.ndim == 0:
+        check_cast("logsumexp", dtype, out.dtype)
+    result = np.full(kept_shape, -np.inf, dtype)
+    if weights is not None:
+        sign = np.zeros(kept_shape, dtype)
+    enter_default(&caller)  # NumPy rounds where it casts, and traps where it compares NaN
+    try:
+        if x.size:
+            add_up(x, weights, mask, result, sign, is_reduced)
+        if sign is None and return_sign:
+            sign = np.where(result == -np.inf, 0, np.where(np.isnan(result), np.nan, 1)).astype(dtype)
+        elif sign is not None and not return_sign:
+            result[sign < 0] = np.nan
+        if not keepdims:
+            result = result.reshape(shape)
+            sign = sign.reshape(shape) if return_sign else None
+        if out is not None:
+            with np.errstate(all="ignore"):
+                np.copyto(out, result, casting="same_kind")
+            result = out
+    finally:
+        fesetenv(&caller)
+    if out is None and result.ndim == 0:
         result = result[()]
     if return_sign:
         return result, sign if sign.ndim else sign[()]
     return result
 
 
-cdef object weighted_in_longdouble(object x, object weights, tuple axes, object mask):
-    """By NumPy, on one thread: the kernels have no long double."""
-    if weights is None:
-        return in_longdouble(LOGSUMEXP, x, axes, mask), None
-    if mask is not None:
-        weights = np.where(mask, weights, 0)
+cdef int add_up(
+    cnp.ndarray x, object weights, object mask, cnp.ndarray result, object sign, const bint *is_reduced
+) except -1:
+    """The sums of all slices, by blocks where x or the weights have not the dtype of the result."""
+    cdef object index, part, part_weights, part_mask, dtype = result.dtype
+    cdef bint as_it_is = x.dtype == dtype and is_native_float(x)
+    cdef bint is_longdouble = dtype.char == "g"
+    cdef tuple axes = axes_of(x, is_reduced)
+    if weights is None and as_it_is:
+        return transform(LOGSUMEXP, x, result, mask, is_reduced)
+    if as_it_is and weights.dtype == dtype and is_native_float(weights):
+        return weigh(x, weights, mask, result, sign, is_reduced)
     with np.errstate(all="ignore"):
-        counted = np.where(weights == 0, -np.inf, x)
-        largest = np.max(counted, axis=axes, keepdims=True, initial=-np.inf)
-        largest = np.where(np.isfinite(largest), largest, 0)
-        total = np.sum(
-            np.where(weights == 0, 0, weights * np.exp(counted - largest)), axis=axes, keepdims=True
-        )
-        return largest + np.log(np.abs(total)), np.sign(total)
+        for index in blocks(x, axes):
+            part = (<object> x)[index]
+            part = part if is_longdouble else np.asarray(part, dtype)
+            part_mask = None if mask is None else mask[index]
+            part_weights = None if weights is None else np.asarray(weights[index], dtype)
+            if is_longdouble and weights is None:
+                (<object> result)[index].flat = _longdouble.logsumexp(part, axes, part_mask)
+            elif is_longdouble:
+                (<object> result)[index].flat, sign[index].flat = _longdouble.weighted_logsumexp(
+                    part, part_weights, axes, part_mask
+                )
+            elif weights is None:
+                transform(LOGSUMEXP, part, (<object> result)[index], part_mask, is_reduced)
+            else:
+                weigh(part, part_weights, part_mask, (<object> result)[index], sign[index], is_reduced)
+            part = part_weights = None  # before the next block is converted
+    return 0

@@ -19,7 +19,7 @@ def logit(
     /,
     eps: float | np.floating[Any] | None = None,
     *,
-    out: _Out = None,
+    out: _Out = ...,
     where: bool | NDArray[np.bool] = True,
     casting: _Casting = "same_kind",
     order: _Order = "K",
@@ -29,7 +29,7 @@ def logit(
 def expit(
     x: ArrayLike,
     /,
-    out: _Out = None,
+    out: _Out = ...,
     *,
     where: bool | NDArray[np.bool] = True,
     casting: _Casting = "same_kind",

@@ -7,12 +7,19 @@ goes through the ufuncs, where NumPy knows what to do.
 import numpy as np
 
 from fastlogit import _isa, ufuncs
-from fastlogit._arguments import check_eps, check_out, check_real, overrides
+from fastlogit._arguments import (
+    NOT_GIVEN, as_array, as_mask, check_cast, check_eps, check_loop, check_out, check_real, overrides,
+    working_dtype,
+)
+from fastlogit._containers import applied_to_container
 
+cimport cython
 cimport numpy as cnp
+from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
-from fastlogit._arrays cimport can_take_result_of, is_native_float, new_like
+from fastlogit._arrays cimport can_take_result_of, is_native_float, is_real, new_like
+from fastlogit._environment cimport enter_default, fenv_t, fesetenv
 from fastlogit._threads cimport threads_for
 from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kernels
 from fastlogit.kernels.strided cimport add_axis, begin_walk, has_own_elements, merge_axes, pad_axes, walk
@@ -27,22 +34,40 @@ __all__ = [
 ]
 
 
-cdef const elementwise_kernels *kernels_of(str name) except NULL:
-    return <const elementwise_kernels *> PyCapsule_GetPointer(
-        _isa.kernels("elementwise")[name], "fastlogit.kernels.elementwise"
-    )
+@cython.final
+cdef class Function:
+    """What the public functions hand on: a name for messages, kernels, and a ufunc, unless eps makes it."""
+
+    cdef str name
+    cdef const elementwise_kernels *kernels
+    cdef object ufunc
+
+    def __cinit__(self, str name, str kernels, object ufunc):
+        self.name = name
+        self.kernels = <const elementwise_kernels *> PyCapsule_GetPointer(
+            _isa.kernels("elementwise")[kernels], "fastlogit.kernels.elementwise"
+        )
+        self.ufunc = ufunc
 
 
-cdef const elementwise_kernels *LOGIT = kernels_of("logit")
-cdef const elementwise_kernels *CLAMPED_LOGIT = kernels_of("clamped_logit")
-cdef const elementwise_kernels *EXPIT = kernels_of("expit")
-cdef const elementwise_kernels *LOG_EXPIT = kernels_of("log_expit")
-cdef const elementwise_kernels *SOFTPLUS = kernels_of("softplus")
+cdef Function LOGIT = Function("logit", "logit", ufuncs.logit)
+cdef Function CLAMPED_LOGIT = Function("logit", "clamped_logit", None)
+cdef Function EXPIT = Function("expit", "expit", ufuncs.expit)
+cdef Function LOG_EXPIT = Function("log_expit", "log_expit", ufuncs.log_expit)
+cdef Function SOFTPLUS = Function("softplus", "softplus", ufuncs.softplus)
+
+cdef struct choices:  # the options of a ufunc, borrowed for the length of a call
+    PyObject *where
+    PyObject *casting
+    PyObject *order
+    PyObject *dtype
+    PyObject *subok
 
 cdef enum:
     SMALLEST_WITHOUT_GIL = 2048  # elements below which letting the GIL go costs more than it gives
 
 cdef object memmap = np.memmap
+cdef object not_given = NOT_GIVEN
 
 
 cdef inline bint is_direct(object array):
@@ -94,52 +119,107 @@ cdef object call_directly(const elementwise_kernels *kernels, double eps, object
     return out if transform_directly(kernels, eps, <cnp.ndarray> x, <cnp.ndarray> out) else None
 
 
-cdef object call(
-    str name, const elementwise_kernels *kernels, object ufunc, double eps, object x, object out,
-    object where, object casting, object order, object dtype, object subok,
-):
-    cdef object result
-    cdef dict options
-    cdef bint plain = (
-        where is True and dtype is None and order == "K" and casting == "same_kind"
+cdef inline bint is_text(object value, str text):
+    return type(value) is str and <str> value == text
+
+
+cdef inline bint are_usual(const choices *chosen):
+    """Whether these are the defaults, or make no difference to an ndarray."""
+    return (
+        <object> chosen.where is True
+        and <object> chosen.dtype is None
+        and is_text(<object> chosen.order, "K")
+        and is_text(<object> chosen.casting, "same_kind")
+        and (<object> chosen.subok is True or <object> chosen.subok is False)
     )
-    if plain:
-        result = call_directly(kernels, eps, x, out)
+
+
+cdef dict unusual(const choices *chosen):
+    """Those that a container has to be told."""
+    cdef dict options = {}
+    if <object> chosen.where is not True:
+        options["where"] = <object> chosen.where
+    if not is_text(<object> chosen.casting, "same_kind"):
+        options["casting"] = <object> chosen.casting
+    if not is_text(<object> chosen.order, "K"):
+        options["order"] = <object> chosen.order
+    if <object> chosen.dtype is not None:
+        options["dtype"] = <object> chosen.dtype
+    if <object> chosen.subok is not True:
+        options["subok"] = <object> chosen.subok
+    return options
+
+
+cdef object checked_mask(str name, object where, cnp.ndarray x, object out):
+    """``where`` as an array that fits the arguments, of which ``out`` may be longer."""
+    cdef object mask = as_mask(name, where), shape = (<object> x).shape
+    try:
+        shape = np.broadcast_shapes(shape, mask.shape)
+    except ValueError as error:
+        raise ValueError(
+            f"{name}: where has shape {mask.shape}, which does not broadcast to the shape {shape} of x; "
+            "give it that shape, or lengths of 1"
+        ) from error
+    if out is not None:
+        check_out(name, out, shape)
+    return mask
+
+
+cdef object by_numpy(Function function, double eps, cnp.ndarray x, object out, const choices *chosen):
+    """By the ufunc, or by the kernels once x has another dtype."""
+    cdef object result, loop = None, given = None if out is not_given else out
+    cdef dict options = unusual(chosen)
+    if not is_real(x):
+        check_real(function.name, x.dtype)
+    if not are_usual(chosen):
+        loop = check_loop(function.name, x.dtype, <object> chosen.dtype, <object> chosen.casting)
+    if "where" in options:
+        options["where"] = checked_mask(function.name, options["where"], x, given)
+    if given is not None:
+        check_out(function.name, given, (<object> x).shape)
+        check_cast(
+            function.name, working_dtype(x.dtype) or np.dtype(np.longdouble) if loop is None else loop,
+            given.dtype, <object> chosen.casting,
+        )
+    elif loop is None and type(x) is cnp.ndarray and x.ndim and cnp.PyArray_TYPE(x) != cnp.NPY_LONGDOUBLE:
+        # The converted copy is the result: no second array, and all threads.
+        result = x.astype(working_dtype(x.dtype))
+        transform_directly(function.kernels, eps, result, result)
+        return result
+    if out is not not_given:
+        options["out"] = out
+    return (ufuncs.clamped_logit(eps) if function.ufunc is None else function.ufunc)(x, **options)
+
+
+cdef object call(Function function, double eps, object x, object out, const choices *chosen):
+    cdef object result, given
+    cdef fenv_t caller
+    if are_usual(chosen):
+        result = call_directly(function.kernels, eps, x, None if out is not_given else out)
         if result is not None:
             return result
-    options = {}
-    if where is not True:
-        options["where"] = where
-    if casting != "same_kind":
-        options["casting"] = casting
-    if order != "K":
-        options["order"] = order
-    if dtype is not None:
-        options["dtype"] = dtype
-    if subok is not True:
-        options["subok"] = subok
     if isinstance(out, tuple):
         if len(out) != 1:
-            raise ValueError(f"{name}: out is a tuple of {len(out)}; pass the one array for the result")
+            raise ValueError(
+                f"{function.name}: out is a tuple of {len(out)}; pass the one array for the result"
+            )
         (out,) = out
-    if ufunc is None:
-        ufunc = ufuncs.clamped_logit(eps)
-    if overrides(x) or overrides(out):
-        return ufunc(x, **options) if out is None else ufunc(x, out=out, **options)
-    x = np.asanyarray(x)
-    check_real(name, x.dtype)
-    if out is not None:
-        check_out(name, out, np.broadcast_shapes(x.shape, np.shape(where)))
-    elif plain and type(x) is np.ndarray and x.ndim and x.dtype.char != "g":
-        # The converted copy is the result: no second array, and all threads.
-        result = x.astype("=f4" if x.dtype.kind == "f" and x.dtype.itemsize < 8 else "=f8")
-        transform_directly(kernels, eps, result, result)
-        return result
-    return ufunc(x, out=out, **options)
+    given = None if out is not_given else out
+    if overrides(x) or overrides(given):
+        return applied_to_container(
+            function.name, ufuncs.clamped_logit(eps) if function.ufunc is None else function.ufunc, x, given,
+            unusual(chosen),
+        )
+    x = as_array(function.name, "x", x, True)
+    enter_default(&caller)  # NumPy rounds where it casts
+    try:
+        return by_numpy(function, eps, x, out, chosen)
+    finally:
+        fesetenv(&caller)
 
 
 def logit(
-    x, /, eps=None, *, out=None, where=True, casting="same_kind", order="K", dtype=None, subok=True
+    x, /, eps=None, *, out=NOT_GIVEN, where=True, casting="same_kind", order="K", dtype=None, subok=True
 ):
     """
     logit(x, /, eps=None, *, out=None, where=True, casting='same_kind', order='K', dtype=None, subok=True)
@@ -162,7 +242,9 @@ def logit(
     out : ndarray, optional
         Where the result goes: any strides, and it may be `x` itself. It is returned.
     where : array_like of bool, optional
-        Compute only where True; elsewhere `out` keeps what it has. Runs on one thread.
+        Compute only where True; elsewhere `out` keeps what it has. Runs on one thread. Without `out` the
+        result is not initialised elsewhere, of which NumPy warns as it does for its own functions (from
+        2.4 on); ``out=None`` says that this is meant.
     casting, order, dtype, subok
         As for any `numpy.ufunc`.
 
@@ -213,14 +295,14 @@ def logit(
     >>> [round(float(z / (4 * d)), 12) for z in (logit(x), np.log(x / (1 - x)))]
     [1.0, 0.999999998]
     """
-    cdef double bound = 0
+    cdef choices chosen = choices(
+        <PyObject *> where, <PyObject *> casting, <PyObject *> order, <PyObject *> dtype, <PyObject *> subok
+    )
     if eps is None:
-        return call("logit", LOGIT, ufuncs.logit, 0, x, out, where, casting, order, dtype, subok)
+        return call(LOGIT, 0, x, out, &chosen)
     if type(eps) is float and 0 <= <double> eps <= 0.5:
-        bound = eps
-    else:
-        bound = check_eps(eps)
-    return call("logit", CLAMPED_LOGIT, None, bound, x, out, where, casting, order, dtype, subok)
+        return call(CLAMPED_LOGIT, eps, x, out, &chosen)
+    return call(CLAMPED_LOGIT, check_eps(eps), x, out, &chosen)
 
 
 _SIGNATURE_OF_LOG_ODDS = (
@@ -234,7 +316,9 @@ _ARGUMENTS_OF_LOG_ODDS = """Parameters
     out : ndarray, optional
         Where the result goes: any strides, and it may be `x` itself. It is returned.
     where : array_like of bool, optional
-        Compute only where True; elsewhere `out` keeps what it has. Runs on one thread.
+        Compute only where True; elsewhere `out` keeps what it has. Runs on one thread. Without `out` the
+        result is not initialised elsewhere, of which NumPy warns as it does for its own functions (from
+        2.4 on); ``out=None`` says that this is meant.
     casting, order, dtype, subok
         As for any `numpy.ufunc`.
 
@@ -265,7 +349,9 @@ def _of_log_odds(values):
 
 
 @_of_log_odds("Probabilities in [0, 1]")
-def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=None, subok=True):
+def expit(
+    x, /, out=NOT_GIVEN, *, where=True, casting="same_kind", order="K", dtype=None, subok=True
+):
     """
     Logistic sigmoid, ``1 / (1 + exp(-x))``, element by element: the probability that belongs to log odds.
 
@@ -300,11 +386,16 @@ def expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=N
     >>> expit(-720.0)
     np.float64(2.0322308024e-313)
     """
-    return call("expit", EXPIT, ufuncs.expit, 0, x, out, where, casting, order, dtype, subok)
+    cdef choices chosen = choices(
+        <PyObject *> where, <PyObject *> casting, <PyObject *> order, <PyObject *> dtype, <PyObject *> subok
+    )
+    return call(EXPIT, 0, x, out, &chosen)
 
 
 @_of_log_odds("Values at most 0")
-def log_expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=None, subok=True):
+def log_expit(
+    x, /, out=NOT_GIVEN, *, where=True, casting="same_kind", order="K", dtype=None, subok=True
+):
     """
     Logarithm of the logistic sigmoid, ``log(expit(x)) = -log(1 + exp(-x))``, element by element.
 
@@ -336,13 +427,16 @@ def log_expit(x, /, out=None, *, where=True, casting="same_kind", order="K", dty
     ...     np.log(expit(x))
     array([       -inf, -0.69314718,  0.        ])
     """
-    return call(
-        "log_expit", LOG_EXPIT, ufuncs.log_expit, 0, x, out, where, casting, order, dtype, subok
+    cdef choices chosen = choices(
+        <PyObject *> where, <PyObject *> casting, <PyObject *> order, <PyObject *> dtype, <PyObject *> subok
     )
+    return call(LOG_EXPIT, 0, x, out, &chosen)
 
 
 @_of_log_odds("Values at least 0")
-def softplus(x, /, out=None, *, where=True, casting="same_kind", order="K", dtype=None, subok=True):
+def softplus(
+    x, /, out=NOT_GIVEN, *, where=True, casting="same_kind", order="K", dtype=None, subok=True
+):
     """
     Smooth maximum of `x` and 0, ``log(1 + exp(x)) = -log_expit(-x)``, element by element.
 
@@ -371,4 +465,7 @@ def softplus(x, /, out=None, *, where=True, casting="same_kind", order="K", dtyp
     ...     np.log(1 + np.exp(x))
     array([0.        , 0.69314718,        inf])
     """
-    return call("softplus", SOFTPLUS, ufuncs.softplus, 0, x, out, where, casting, order, dtype, subok)
+    cdef choices chosen = choices(
+        <PyObject *> where, <PyObject *> casting, <PyObject *> order, <PyObject *> dtype, <PyObject *> subok
+    )
+    return call(SOFTPLUS, 0, x, out, &chosen)

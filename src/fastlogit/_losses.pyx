@@ -7,7 +7,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from fastlogit import _isa
-from fastlogit._arguments import working_dtype
+from fastlogit._arguments import as_array, working_dtype
 from fastlogit._containers import is_lazy, wrapped_like
 
 cimport numpy as cnp
@@ -88,7 +88,7 @@ class Call:
                     ValueError, argument, f"has masked elements, the first at {first_of(value.mask)}; {cure}"
                 )
             value = value.data
-        array = np.asarray(value)
+        array = as_array(self.function, argument, value)
         dtype = getattr(value, "dtype", None)
         if hasattr(value, "to_numpy") and hasattr(value, "isna") and not isinstance(dtype, np.dtype):
             missing = np.asarray(value.isna())

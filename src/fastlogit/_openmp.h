@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -155,20 +156,24 @@ static void *wait_for_all(void *all_started)
 /* How many of so many more threads, with stacks of so many bytes (0: the default), start at once. */
 static int threads_that_start(int wanted, size_t stack_bytes)
 {
-    enum { MOST = 4096 };
-    pthread_t threads[MOST];
+    pthread_t *threads; /* not on the stack, which may be a small one */
     pthread_mutex_t all_started = PTHREAD_MUTEX_INITIALIZER;
     pthread_attr_t attributes;
     sigset_t all, before;
     int started = 0, i;
-    if (pthread_attr_init(&attributes))
+    threads = malloc((size_t)wanted * sizeof *threads);
+    if (!threads)
         return 0;
+    if (pthread_attr_init(&attributes)) {
+        free(threads);
+        return 0;
+    }
     if (stack_bytes)
         pthread_attr_setstacksize(&attributes, stack_bytes);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_mutex_lock(&all_started);
-    while (started < wanted && started < MOST
+    while (started < wanted
            && pthread_create(&threads[started], &attributes, wait_for_all, &all_started) == 0)
         started++;
     pthread_mutex_unlock(&all_started);
@@ -176,6 +181,7 @@ static int threads_that_start(int wanted, size_t stack_bytes)
         pthread_join(threads[i], NULL);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
+    free(threads);
     return started;
 }
 

@@ -15,22 +15,21 @@ array([0.26894142, 0.5       , 0.73105858])
 ['f->f', 'd->d', 'g->g']
 """
 
-import sys
-from functools import lru_cache
-
 import numpy as np
 
 from fastlogit import _isa
+from fastlogit._arguments import check_eps
 
 cimport cython
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
-from cpython.ref cimport Py_INCREF, PyObject
+from cpython.ref cimport Py_INCREF, Py_REFCNT, PyObject
 from cython.parallel cimport prange
 from libc.string cimport memcpy
 
+from fastlogit._environment cimport enter_default, fenv_t, fesetenv
 from fastlogit._threads cimport threads_for
-from fastlogit.kernels.arithmetic cimport bits64, longdouble
+from fastlogit.kernels.arithmetic cimport longdouble
 from fastlogit.kernels.clamp cimport clamp_bounds
 from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kernels
 from fastlogit.kernels.longdouble cimport (
@@ -44,12 +43,6 @@ cdef extern from "numpy/ndarraytypes.h":
         pass
     PyArray_DTypeMeta PyArray_DoubleDType
 
-cdef extern from "<fenv.h>" nogil:
-    ctypedef struct fenv_t:
-        pass
-    int feholdexcept(fenv_t *) noexcept
-    int fesetenv(const fenv_t *) noexcept
-
 cdef extern from "numpy/ufuncobject.h":
     ctypedef struct PyUFuncObject:
         PyObject *obj  # what the ufunc keeps alive
@@ -60,6 +53,7 @@ cnp.import_umath()
 
 cdef enum:
     SEQUENTIAL = 512  # elements that a loop over half-overlapping memory takes at a time
+    MOST_IDLE = 128  # ufuncs of an eps that nobody holds: 3.6 kB each, and making one anew takes 10 us
 
 
 ctypedef longdouble (*longdouble_formula)(
@@ -85,18 +79,20 @@ cdef void transform_run(
     data.kernel.transform(data.kernel, &path, data.eps, threads)
 
 
-cdef inline bint overlaps_in_part(
+cdef inline bint needs_order(
     char *x, Py_ssize_t x_stride, char *out, Py_ssize_t out_stride, Py_ssize_t n, Py_ssize_t itemsize
 ) noexcept nogil:
-    """Whether an element of ``out`` may share memory with another element of ``x`` than its own."""
+    """Whether an element of ``out`` may share memory with another of ``x`` than its own, or of ``out``."""
     cdef Py_ssize_t stride = out_stride if out_stride >= 0 else -out_stride, gap
     cdef Py_ssize_t x_reach = (n - 1) * x_stride, out_reach = (n - 1) * out_stride
+    if stride < itemsize:
+        return n > 1
     if (
         x + max(x_reach, 0) + itemsize <= out + min(out_reach, 0)
         or out + max(out_reach, 0) + itemsize <= x + min(x_reach, 0)
     ):
         return False
-    if x_stride != out_stride or stride < itemsize:
+    if x_stride != out_stride:
         return n > 1
     gap = (x - out) % stride
     return x != out and (gap == 0 or not itemsize <= (gap if gap > 0 else gap + stride) <= stride - itemsize)
@@ -112,12 +108,13 @@ cdef void real_loop(
     cdef Py_ssize_t n = dimensions[0], x_stride = steps[0], out_stride = steps[1], chunk, start, length, i
     cdef double elements[SEQUENTIAL]  # of either type
     cdef char *buffer = <char *> elements
-    if not overlaps_in_part(x, x_stride, out, out_stride, n, itemsize):
+    if not needs_order(x, x_stride, out, out_stride, n, itemsize):
         transform_run(
             data, itemsize, x, x_stride, out, out_stride, n, threads_for(n, data.kernel.smallest_parallel)
         )
         return
-    # NumPy lets memory overlap where the input runs ahead of the output: element by element in order.
+    # NumPy lets memory overlap where the input runs ahead of the output, and elements of the output share
+    # memory, of which the last one stays: element by element in order.
     for chunk in range((n + SEQUENTIAL - 1) // SEQUENTIAL):
         start = chunk * SEQUENTIAL
         length = min(<Py_ssize_t> SEQUENTIAL, n - start)
@@ -144,7 +141,7 @@ cdef void longdouble_chunk(
     cdef fenv_t caller
     cdef longdouble lower, upper
     cdef Py_ssize_t i
-    feholdexcept(&caller)
+    enter_default(&caller)
     clamp_bounds[longdouble](data.eps, &lower, &upper)
     for i in range(n):
         (<longdouble *> (out + i * out_stride))[0] = data.formula(
@@ -161,7 +158,7 @@ cdef void loop_longdouble(
     cdef const loop_data *parameters = <const loop_data *> data
     cdef Py_ssize_t n = dimensions[0], x_stride = steps[0], out_stride = steps[1], chunks, chunk
     cdef int threads = threads_for(n, SEQUENTIAL)
-    if threads == 1 or overlaps_in_part(x, x_stride, out, out_stride, n, sizeof(long double)):
+    if threads == 1 or needs_order(x, x_stride, out, out_stride, n, sizeof(long double)):
         longdouble_chunk(parameters, x, x_stride, out, out_stride, n)
         return
     chunks = (n + SEQUENTIAL - 1) // SEQUENTIAL
@@ -239,8 +236,64 @@ cdef object make_unary(str name, longdouble_formula formula, str expression):
     return make_ufunc(name, formula, name, f"{expression}, element by element; see fastlogit.{name}.")
 
 
-@lru_cache(maxsize=None)
-def clamped_logit(double eps):
+cdef str name_of_clamped(double eps):
+    """What errors of NumPy and of containers call it; no dot, which pickle would take for an attribute's."""
+    mantissa, _, exponent = repr(eps).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    return f"logit(x, eps={int(whole + fraction)}e{int(exponent or 0) - len(fraction)})"
+
+
+@cython.final
+cdef class ClampedLogits:
+    """The ufuncs of all eps that are in use, and of some that were.
+
+    As long as anyone holds the ufunc of an eps, there is no other: pickle looks it up by its name and
+    wants the same object. NumPy's ufuncs have no weak references; one with a single reference is held here
+    alone.
+    """
+
+    cdef dict of_eps
+    cdef Py_ssize_t most
+
+    def __cinit__(self):
+        self.of_eps = {}
+        self.most = MOST_IDLE
+
+    cdef object get(self, double eps):
+        with cython.critical_section(self):
+            ufunc = self.of_eps.get(eps)
+            if ufunc is None:
+                if len(self.of_eps) >= self.most:
+                    self.drop_idle()
+                # Other threads may have run meanwhile.
+                ufunc = self.of_eps.setdefault(eps, make_clamped(eps))
+        return ufunc
+
+    cdef int drop_idle(self) except -1:
+        """All that nobody holds; the next time is when there are twice as many as are left."""
+        cdef object ufunc
+        for eps in list(self.of_eps):
+            ufunc = self.of_eps.get(eps)
+            if ufunc is not None and Py_REFCNT(ufunc) == 2:  # the dictionary and this function
+                del self.of_eps[eps]
+        self.most = max(<Py_ssize_t> MOST_IDLE, 2 * len(self.of_eps))
+        return 0
+
+
+cdef ClampedLogits clamped_logits = ClampedLogits()
+
+
+cdef object make_clamped(double eps):
+    return make_ufunc(
+        "clamped_logit",
+        clamped_logit_longdouble,
+        name_of_clamped(eps),
+        f"logit of the argument brought into [eps, 1 - eps], eps = {eps!r}",
+        eps,
+    )
+
+
+def clamped_logit(eps):
     """The unary ufunc ``logit`` of its argument brought into [eps, 1 - eps].
 
     A ufunc of one argument is what pandas and other containers can apply to themselves; one that took
@@ -255,10 +308,12 @@ def clamped_logit(double eps):
     Returns
     -------
     numpy.ufunc
-        The same object for the same eps.
+        The same object for the same eps, as long as it is in use.
 
     Raises
     ------
+    TypeError
+        If `eps` is not a number.
     ValueError
         If `eps` is not in [0, 0.5].
 
@@ -268,28 +323,18 @@ def clamped_logit(double eps):
     >>> ufuncs.clamped_logit(1e-6)([0.0, 0.5, 1.0])
     array([-13.81550956,   0.        ,  13.81550956])
     """
-    if not 0 <= eps <= 0.5:
-        raise ValueError(f"eps is {eps!r}; it must be a number with 0 <= eps <= 0.5")
-    # Pickle finds a ufunc by name in its module; the name says which eps to make it for (__getattr__).
-    name = f"clamped_logit_{bits64(eps):016x}"
-    made = make_ufunc(
-        "clamped_logit",
-        clamped_logit_longdouble,
-        name,
-        f"logit of the argument brought into [eps, 1 - eps], eps = {eps!r}",
-        eps,
-    )
-    setattr(sys.modules[__name__], name, made)
-    return made
+    return clamped_logits.get(abs(check_eps(eps, "clamped_logit")))  # of -0.0 the bounds are those of 0.0
 
 
 def __getattr__(name):
-    prefix, _, pattern = name.rpartition("_")
-    if prefix == "clamped_logit" and len(pattern) == 16:
-        try:
-            return clamped_logit(np.frombuffer(bytes.fromhex(pattern), ">f8").item())
-        except ValueError:
-            pass
+    """Pickle asks for a ufunc by its name, which says which eps to make it for."""
+    prefix, _, text = name.rpartition("=")
+    try:
+        eps = float(text.removesuffix(")"))
+        if prefix == "logit(x, eps" and 0 <= eps <= 0.5 and name == name_of_clamped(eps):
+            return clamped_logits.get(eps)
+    except ValueError:
+        pass
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -6,6 +6,7 @@ module                  what it has
 `ulp.mpfr`              exact results: the correctly rounded value and the error of any other, by MPFR
 `ulp.oracle`            the same for whole arrays: a wider type, and MPFR where that cannot decide
 `ulp.inputs`            which float64 inputs are tried; the float32 inputs are all of them
+`ulp.rows`              rows that try to break the bounds of functions of slices
 `ulp.libraries`         fastlogit (one build of the kernels to a process), SciPy, PyTorch, JAX, numexpr
 `ulp.findings`          what is counted and kept, and how the findings of two chunks become one
 `ulp.tasks`             what is measured, cut into chunks of about a second

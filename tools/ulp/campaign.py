@@ -5,8 +5,10 @@ each task with a line for each chunk that is done, and in the end ``results.json
 campaign that was killed goes on where it was, unless what it measures has changed since.
 """
 
+import datetime
 import hashlib
 import importlib.util
+import itertools
 import json
 import multiprocessing
 import os
@@ -23,7 +25,8 @@ from tqdm import tqdm
 from ulp import ROOT, tasks
 from ulp.findings import Findings
 from ulp.inputs import Climb, EveryFloat32, Neighbourhoods, Strata
-from ulp.libraries import PEERS, Libraries, builds, end_with_parent
+from ulp.libraries import PEERS, ROW_FUNCTIONS, Libraries, builds, end_with_parent
+from ulp.rows import FAMILIES
 
 PARTS = ("float32", "float64", "identities", "rows")
 
@@ -46,6 +49,14 @@ class Settings:
         Climbs of the local search for each function and each climbed build.
     rounds : int
         How often the rows of each family are drawn.
+    row_climbs : int
+        Climbs over whole rows for each function of slices and each climbed build.
+    row_steps : int
+        Steps of each of these.
+    functions : tuple of str
+        The elementwise functions; those of slices are measured together.
+    families : tuple of str
+        The families of built rows; random rows are tried where these are all.
     seed : int
     """
 
@@ -55,6 +66,10 @@ class Settings:
     points: int = 10**8
     climbs: int = 64
     rounds: int = 16
+    row_climbs: int = 20
+    row_steps: int = 300
+    functions: tuple = tasks.FUNCTIONS
+    families: tuple = tuple(FAMILIES)
     seed: int = 4
 
 
@@ -67,14 +82,15 @@ def git(*arguments):
 
 
 def processor():
-    """The model's name as the kernel tells it, else what Python knows."""
+    """Name, family and model as the kernel tells them, else what Python knows."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        lines = []
+    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    if "model name" not in told:
+        return platform.processor() or platform.machine()
+    return f"{told['model name']} (family {told.get('cpu family')}, model {told.get('model')})"
 
 
 def kernels():
@@ -254,45 +270,62 @@ def largest_errors(findings):
 # Tasks
 
 
+CLIMBED = ("fastlogit v2", "fastlogit v3", "fastlogit generic")  # v4 has the bits of v3
+
+
 def climb_starts(findings, climbs):
     """The worst inputs of as many strata, for each build with bits of its own."""
     starts = []
-    for name in ("fastlogit v2", "fastlogit v3", "fastlogit generic"):
+    for name in CLIMBED:
         parts = sorted(findings.profile.get(name, []), key=lambda part: (-part[2], part[0]))
         starts += [(name, part[3]) for part in parts[:climbs]]
     return tuple(starts)
 
 
-def first_tasks(settings):
-    """All tasks but the local search, which begins where others have ended."""
+def row_climb_starts(findings, climbs):
+    """The worst row of each family, for each function and build; then the worst of those that are left."""
+    starts = []
+    for function, name in itertools.product(ROW_FUNCTIONS, CLIMBED):
+        ranked = sorted(findings.profile.get(f"{function} {name}", []), key=lambda part: (-part[2], *part))
+        families = [part[0] for part in ranked]
+        firsts = [part for i, part in enumerate(ranked) if part[0] not in families[:i]]
+        rest = [part for part in ranked if part not in firsts]
+        for family, (length, chunk), _, row in [*firsts, *rest][:climbs]:
+            starts.append(tasks.RowStart(function, name, family, length, chunk, row))
+    return tuple(starts)
+
+
+def stages(settings, records):
+    """The tasks, those first that find most in the least time; a search begins where others have ended."""
     seed, every = settings.seed, EveryFloat32(Fraction(settings.fraction), settings.seed)
-    if "float32" in settings.parts:
-        for function in tasks.FUNCTIONS:
-            yield tasks.ErrorsOf(f"float32 {function}", function, "float32", every, seed)
+    if "rows" in settings.parts:
+        for dtype in ("float32", "float64"):
+            yield tasks.BuiltRows(f"{dtype} rows built", dtype, settings.rounds, seed, settings.families)
+            starts = row_climb_starts(records[f"{dtype} rows built"].findings, settings.row_climbs)
+            yield tasks.WorstRowsBySearch(f"{dtype} rows search", dtype, starts, settings.row_steps, seed)
     if "float64" in settings.parts:
-        for function in tasks.FUNCTIONS:
+        for function in settings.functions:
             strata = Strata(function, settings.points, seed)
             yield tasks.ErrorsOf(f"float64 {function}", function, "float64", strata, seed)
             near = Neighbourhoods(function)
             yield tasks.ErrorsOf(f"float64 {function} cutoffs", function, "float64", near, seed, False)
+            starts = climb_starts(records[f"float64 {function}"].findings, settings.climbs)
+            climb = Climb(starts, seed)
+            yield tasks.WorstBySearch(f"float64 {function} search", function, "float64", climb, seed)
+    if "rows" in settings.parts and len(settings.families) == len(FAMILIES):
+        for dtype in ("float32", "float64"):
+            yield tasks.RandomRows(f"{dtype} rows", dtype, settings.rounds, seed)
+    of_odds, of_probability = (tasks.reflected_expit,), (tasks.reflected_logit, tasks.round_trip)
     if "identities" in settings.parts:
-        of_odds, of_probability = (tasks.reflected_expit,), (tasks.reflected_logit, tasks.round_trip)
         points = settings.points // 10
         odds, probabilities = Strata("expit", points, seed), Strata("logit", points, seed)
-        yield tasks.Identities("float32 identities", "float32", every, of_odds + of_probability)
         yield tasks.Identities("float64 identities of expit", "float64", odds, of_odds)
         yield tasks.Identities("float64 identities of logit", "float64", probabilities, of_probability)
-    if "rows" in settings.parts:
-        for dtype in ("float32", "float64"):
-            yield tasks.Rows(f"{dtype} rows", dtype, settings.rounds, seed)
-
-
-def search_tasks(settings, records):
-    for function in tasks.FUNCTIONS:
-        if f"float64 {function}" in records:
-            starts = climb_starts(records[f"float64 {function}"].findings, settings.climbs)
-            climb = Climb(starts, settings.seed)
-            yield tasks.WorstBySearch(f"float64 {function} search", function, "float64", climb, settings.seed)
+    if "float32" in settings.parts:
+        for function in settings.functions:
+            yield tasks.ErrorsOf(f"float32 {function}", function, "float32", every, seed)
+    if "identities" in settings.parts:
+        yield tasks.Identities("float32 identities", "float32", every, of_odds + of_probability)
 
 
 def run(folder, settings, jobs=None, fresh=False):
@@ -301,16 +334,16 @@ def run(folder, settings, jobs=None, fresh=False):
     libraries = chosen_libraries(settings.libraries)
     records = {}
     with Workers(libraries, jobs or len(os.sched_getaffinity(0))) as workers:
-        for stage in (first_tasks(settings), search_tasks(settings, records)):
-            for task in stage:
-                records[task.name] = Record(folder, task)
-                workers.run(task, records[task.name])
+        for task in stages(settings, records):
+            records[task.name] = Record(folder, task)
+            workers.run(task, records[task.name])
     return write(folder, campaign, records)
 
 
 def write(folder, campaign, records):
     """One file for what is counted, one for the profiles that the plots are made from."""
-    results = {**campaign, "machine": machine(), "errors": {}, "comparisons": {}, "control error": {}}
+    about = {**campaign, "date": datetime.date.today().isoformat(), "machine": machine()}
+    results = {**about, "errors": {}, "comparisons": {}, "control error": {}}
     profiles = {}
     merged = {}
     for name, record in records.items():
@@ -328,7 +361,7 @@ def write(folder, campaign, records):
             results["comparisons"].setdefault(dtype, {})[phrase] = asdict(comparison)
         if findings.control_error:
             results["control error"][f"{dtype} {function}"] = findings.control_error
-        if findings.profile:
+        if findings.profile and function != "rows":
             profiles[f"{dtype} {function}"] = findings.profile
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (folder / "profile.json").write_text(json.dumps(profiles))

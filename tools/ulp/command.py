@@ -8,6 +8,8 @@ from pathlib import Path
 import ulp
 from ulp import ROOT, campaign, promises
 from ulp.libraries import PEERS, builds
+from ulp.rows import FAMILIES
+from ulp.tasks import FUNCTIONS
 
 
 def whole_number(text):
@@ -37,11 +39,15 @@ def parser():
     run = commands.add_parser("run", help="measure, or go on measuring where a run was interrupted")
     run.add_argument("--results", **results, help="where chunks and results are kept (build/ulp)")
     run.add_argument("--parts", nargs="+", choices=campaign.PARTS, default=campaign.PARTS)
+    run.add_argument("--functions", nargs="+", choices=FUNCTIONS, default=FUNCTIONS, help="elementwise ones")
+    run.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES, help="of built rows")
     run.add_argument("--libraries", nargs="+", metavar="NAME", default=[*builds(), *PEERS])
     run.add_argument("--fraction", type=fraction, default="1", help="part of all float32 (1: exhaustive)")
     run.add_argument("--points", type=whole_number, default=10**8, help="float64 inputs per function (1e8)")
     run.add_argument("--climbs", type=whole_number, default=64, help="climbs per function and build (64)")
     run.add_argument("--rounds", type=whole_number, default=16, help="rounds of rows (16)")
+    run.add_argument("--row-climbs", type=whole_number, default=20, help="climbs over rows, likewise (20)")
+    run.add_argument("--row-steps", type=whole_number, default=300, help="steps of each of these (300)")
     run.add_argument("--seed", type=int, default=4)
     run.add_argument("--jobs", type=whole_number, help="processes (one for each core)")
     run.add_argument("--fresh", action="store_true", help="drop the chunks that are done")
@@ -51,7 +57,7 @@ def parser():
         "--results",
         nargs="+",
         **{**results, "default": [results["default"]]},
-        help="what run has written (build/ulp); further folders add the libraries that the first lacks",
+        help="what run has written (build/ulp); further folders add what they have tried more inputs of",
     )
     report.add_argument("--docs", type=Path, default=ROOT / "docs" / "measured", metavar="FOLDER")
     return top
@@ -67,6 +73,10 @@ def main(arguments=None):
             options.points,
             options.climbs,
             options.rounds,
+            options.row_climbs,
+            options.row_steps,
+            tuple(options.functions),
+            tuple(options.families),
             options.seed,
         )
         try:

@@ -77,20 +77,26 @@ def distance(exact, wide, dtype, unit_of=None):
         return float(abs(number - exact) * mpfr(2) ** -unit)
 
 
-def row_value(name, row, column):
+def row_value(name, values, counts, index):
     """The exact softmax or log_softmax of one element of a row, or logsumexp of the whole row.
 
-    The largest element is left out of the sum, as log1p wants it: the result can be close to 0.
+    The row has each of the values as often as `counts` says. The largest element is left out of the sum,
+    as log1p wants it: the result can be close to 0.
     """
     with gmpy2.context(_context):
-        values = [mpfr(float(x)) for x in row]
-        largest = values.pop(int(np.argmax(row)))
-        others = gmpy2.fsum([gmpy2.exp(x - largest) for x in values])
+        largest = mpfr(float(np.max(values)))
+        terms = [
+            count * gmpy2.exp(mpfr(float(x)) - largest)
+            for x, count in zip(values, counts.tolist(), strict=True)
+            if x != largest
+        ]
+        others = gmpy2.fsum([*terms, mpfr(int(counts[values == largest].sum()) - 1)])
         if name == "logsumexp":
             return largest + gmpy2.log1p(others)
+        distance = mpfr(float(values[index])) - largest
         if name == "softmax":
-            return gmpy2.exp(mpfr(float(row[column])) - largest) / (1 + others)
-        return (mpfr(float(row[column])) - largest) - gmpy2.log1p(others)
+            return gmpy2.exp(distance) / (1 + others)
+        return distance - gmpy2.log1p(others)
 
 
 def digits(name, x):

@@ -1,6 +1,7 @@
 """Tables and plots of the documentation, made from ``results.json`` and ``profile.json``."""
 
 import json
+import re
 from itertools import groupby
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from reference import FUNCTIONS as TESTED
 from reference import PUBLIC as ELEMENTWISE
+
+from ulp.findings import Errors
 
 FUNCTIONS = (*ELEMENTWISE, "softmax", "log_softmax", "logsumexp")
 PEERS = ("SciPy", "PyTorch", "JAX", "numexpr")
@@ -21,6 +24,7 @@ PLOTTED = {  # the inputs that are shown, and on which scale; turned round for a
 STYLES = {"PyTorch": ("#e69f00", 2.4), "SciPy": ("#0072b2", 1.2), "fastlogit": ("#000000", 1.0)}
 CEILING = 1000.0  # ulp; errors above it are drawn at it
 COLUMNS = 250  # of a plot
+LONGEST_ROW = 8  # runs of equal elements that a table has room for
 
 
 def is_fastlogit(library):
@@ -131,12 +135,38 @@ def worst_input_table(results):
     builds, _ = columns(results)
     rows = []
     for function, dtype, errors in by_function(results):
-        for build in builds:
+        for build in builds if function in ELEMENTWISE else ():
             for entry in errors.get(build, {"worst": []})["worst"][:1]:
                 row = [f"``{function}``", dtype, build.removeprefix("fastlogit "), f"{entry['ulp']:.5f}"]
                 rows.append([*row, *(f"``{entry[key]}``" for key in ("input", "got", "want"))])
     heads = ["function", "type", "build", "ulp", "input", "got", "correctly rounded"]
     return table("Worst inputs of fastlogit", heads, rows)
+
+
+def shortened(text):
+    """Hexadecimal floats without zeros at the end."""
+    return re.sub(r"\.?0+p", "p", text)
+
+
+def row_of(entry):
+    """A row as it is written down, if that is short, else where it comes from."""
+    written = entry.get("row")
+    if not written or written.count(",") > LONGEST_ROW:
+        return entry["input"]
+    return f"``{shortened(written)}``, element {entry['element']}"
+
+
+def worst_row_table(results):
+    builds, _ = columns(results)
+    rows = []
+    for function, dtype, errors in by_function(results):
+        for build in builds if function not in ELEMENTWISE else ():
+            for entry in errors.get(build, {"worst": []})["worst"][:1]:
+                row = [f"``{function}``", dtype, build.removeprefix("fastlogit "), f"{entry['ulp']:.4f}"]
+                results_of_row = (f"``{shortened(entry[key])}``" for key in ("got", "want"))
+                rows.append([*row, row_of(entry), *results_of_row])
+    heads = ["function", "type", "build", "ulp", "row (value x copies)", "got", "correctly rounded"]
+    return table("Worst rows of fastlogit", heads, rows)
 
 
 def comparison_table(results):
@@ -155,50 +185,89 @@ def comparison_table(results):
     )
 
 
+def of_both(first, second):
+    """What was counted where more was tried, and the worst inputs of both."""
+    more = max(first, second, key=lambda one: one["inputs"])
+    if "worst" not in more:
+        return more
+    both = Errors(worst=first["worst"])
+    both.add(Errors(worst=second["worst"]))
+    return more | {"worst": both.worst}
+
+
 def combined(campaigns):
-    """The results and profiles of the first campaign, with what the others say of libraries it lacks."""
+    """The results of the first campaign with those of others; a profile is of what has tried most."""
     (results, profiles), *others = campaigns
     results = {**results, "added": []}
     for more, more_profiles in others:
         added = set()
-        for target, source in ((results["errors"], more["errors"]), (profiles, more_profiles)):
-            for key, libraries in source.items():
-                lacking = {
-                    name: value for name, value in libraries.items() if name not in target.get(key, {})
-                }
-                added.update(lacking)
-                target.setdefault(key, {}).update(lacking)
-        results["added"].append({"libraries": sorted(added), "settings": more["settings"]})
+        for part in ("errors", "comparisons"):
+            for key, tried in more[part].items():
+                known = results[part].setdefault(key, {})
+                for name, value in tried.items():
+                    if part == "errors" and value["inputs"] > known.get(name, {"inputs": 0})["inputs"]:
+                        added.add((key, name))
+                        if name in more_profiles.get(key, {}):
+                            profiles.setdefault(key, {})[name] = more_profiles[key][name]
+                    known[name] = of_both(known.get(name, value), value)
+        results["subject"]["peers"] = more["subject"]["peers"] | results["subject"]["peers"]
+        about = {
+            "libraries": sorted({name for _, name in added if not is_fastlogit(name)}),
+            "counted": sorted({key for key, name in added if is_fastlogit(name)}),
+        }
+        results["added"].append(about | {part: more[part] for part in ("settings", "source")})
     return results, profiles
+
+
+def listed(names):
+    return ", ".join(f"``{name}``" for name in names)
+
+
+def commit_of(source):
+    changes = " with changes" if source["uncommitted changes"] else ""
+    return f"commit ``{(source['commit'] or 'unknown')[:12]}``{changes}"
+
+
+def provenance_of_float32(tried):
+    """All inputs of some functions, a sample of those of others."""
+    exhausted = [name for name in ELEMENTWISE if tried.get((name, "float32"), 0) >= 2**32]
+    sampled = [name for name in ELEMENTWISE if 0 < tried.get((name, "float32"), 0) < 2**32]
+    if exhausted:
+        yield f"float32: every one of the 2\\ :sup:`32` inputs of {listed(exhausted)}."
+    if sampled:
+        least = min(tried[name, "float32"] for name in sampled)
+        yield f"float32: {least:,} inputs of {listed(sampled)}, drawn from all of them."
 
 
 def provenance(results):
     """What was measured, where and how much, as a paragraph."""
-    subject, machine, settings = results["subject"], results["machine"], results["settings"]
-    source = results["source"]
-    exhaustive = settings["fraction"] == "1"
+    subject, machine = results["subject"], results["machine"]
     tried = {
-        key: next(iter(libraries.values()))["inputs"]
-        for key, libraries in results["errors"].items()
-        if key.split()[1] in ELEMENTWISE
+        (function, dtype): max(counts)
+        for function, dtype, libraries in by_function(results)
+        if (counts := [errors["inputs"] for name, errors in libraries.items() if is_fastlogit(name)])
     }
-    sampled = sorted(count for key, count in tried.items() if key.startswith("float64"))
-    all_of_them = "every one of the 2\\ :sup:`32` inputs"
-    float32 = all_of_them if exhaustive else f"{settings['fraction']} of all inputs"
-    return (
-        f"fastlogit {subject['version']}, commit ``{(source['commit'] or 'unknown')[:12]}``"
-        f"{' with changes' if source['uncommitted changes'] else ''}, compiled by {subject['compiler']}; "
-        f"{machine['processor']}, {machine['system']}, NumPy {subject['numpy']}. "
-        f"float32: {float32}. "
-        + (f"float64: {sampled[0]:,} inputs or more for each function. " if sampled else "")
-        + f"Seed {settings['seed']}.\n"
-        + "".join(
-            f"{', '.join(more['libraries'])}: {more['settings']['fraction']} of all float32, "
-            f"{more['settings']['points']:,} random float64 and {more['settings']['rounds']} rounds of "
-            "rows.\n"
-            for more in results.get("added", [])
-        )
-    )
+    said = [
+        f"fastlogit {subject['version']}, {commit_of(results['source'])}, compiled by {subject['compiler']}; "
+        f"{machine['processor']}, {machine['system']}, NumPy {subject['numpy']}; {results['date']}.",
+        *provenance_of_float32(tried),
+    ]
+    float64 = [tried[name, "float64"] for name in ELEMENTWISE if (name, "float64") in tried]
+    if float64:
+        said.append(f"float64: {min(float64):,} inputs or more of each function.")
+    of_rows = [count for (name, _), count in tried.items() if name == "softmax"]
+    if of_rows:
+        said.append(f"Rows: {min(of_rows):,} elements or more of each type.")
+    for more in results.get("added", []):
+        settings = more["settings"]
+        if more["counted"]:
+            said.append(f"Counted at {commit_of(more['source'])}: {listed(more['counted'])}.")
+        if more["libraries"]:
+            said.append(
+                f"{', '.join(more['libraries'])}: {settings['fraction']} of all float32, "
+                f"{settings['points']:,} random float64 and {settings['rounds']} rounds of random rows."
+            )
+    return "\n".join([*said, f"Seed {results['settings']['seed']}.\n"])
 
 
 def plot(dtype, profiles, folder):
@@ -263,6 +332,7 @@ def write(folder, results, profiles):
         misrounded_table,
         mean_error_table,
         worst_input_table,
+        worst_row_table,
         order_table,
         comparison_table,
     )

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import reference as formulas
 
-from ulp import mpfr
+from ulp import mpfr, rows
 from ulp.findings import Comparison, Errors, Findings
 from ulp.inputs import Climb, generator
 from ulp.libraries import ROW_FUNCTIONS
@@ -19,7 +19,6 @@ CLAMPS = {  # the eps with which the clamped logit is compared with logit of the
 FUNCTIONS = tuple(formulas.PUBLIC)
 PROFILE_BLOCKS = 4  # float32 blocks to one entry of the profile: 2^19 inputs, a sixteenth of a binade
 LONGEST_MPFR_ROW = 2**12
-EXACT_ROWS = {"softmax": formulas.exact_softmax, "log_softmax": formulas.exact_log_softmax}
 
 
 def hexadecimal(x):
@@ -293,9 +292,83 @@ class Identities:
 # Rows
 
 
+def examine_rows(these, functions, label, libraries, only_builds=True):
+    """The findings of rows of one arrangement; `label` says where they come from."""
+    findings = Findings()
+    shared = libraries.share(these.whole)
+    exact = exact_rows(these)
+    for function in functions:
+        builds = {}
+        for name in libraries.builds() if only_builds else libraries.of(function):
+            (got,) = libraries.compute(name, shared, (function, {}))
+            builds[name] = got = got.reshape(len(these.values), -1)
+            errors, worst_row, estimate = measure_rows(function, these, got, exact, label)
+            key = f"{function} {name}"
+            findings.errors[key] = errors
+            findings.profile[key] = [[label, label, estimate, worst_row]]
+        if {"fastlogit v3", "fastlogit v4"} <= builds.keys():
+            compared = same_bits(got.ravel(), builds["fastlogit v4"].ravel(), builds["fastlogit v3"].ravel())
+            findings.comparisons[f"{function}: the bits of v4 and v3"] = compared
+    return findings
+
+
+def exact_rows(these):
+    """The classes of each row in long double, from which the exact results follow."""
+    return formulas.ExactSlices.of(these.values, 1, these.counts)
+
+
+def errors_of_rows(function, these, got, exact):
+    """The exact results of the classes of each row, and the errors; the unit of logsumexp is its bound's.
+
+    Equal elements of a row that have different results have no result: their error is infinite.
+    """
+    wide = getattr(exact, function)()
+    if function == "logsumexp":
+        return wide, formulas.logsumexp_error(got, wide, exact.largest).astype(np.float64)
+    of_classes = got[:, these.first]
+    error = formulas.ulp_error(of_classes, wide).astype(np.float64)
+    if these.places.size > these.first.size:
+        same = formulas.bits(got) == formulas.bits(np.ascontiguousarray(of_classes))[:, these.places]
+        rows, positions = np.nonzero(~same)
+        error[rows, these.places[positions]] = np.inf
+    return wide, error
+
+
+def measure_rows(function, these, got, exact, label):
+    """The errors of the results of rows, the worst by MPFR; its row, and the largest estimate."""
+    wide, error = errors_of_rows(function, these, got, exact)
+    counts = 1 if function == "logsumexp" else these.counts
+    found = Errors(inputs=got.size, finite=int(np.sum(counts * np.isfinite(wide))))
+    failed = np.isinf(error)
+    if failed.any():
+        row, _ = np.unravel_index(error.argmax(), error.shape)
+        found.failed, found.failed_at = int(np.sum(counts * failed)), f"{label}, row {row}"
+        error[failed] = 0
+    found.sum = float(np.sum(counts * error))
+    row, index = (int(i) for i in np.unravel_index(error.argmax(), error.shape))
+    estimate = largest = float(error[row, index])
+    position = 0 if function == "logsumexp" else int(these.first[index])
+    if these.values.shape[1] <= LONGEST_MPFR_ROW and np.isfinite(wide[row, index]) and largest > 0:
+        value = mpfr.row_value(function, these.values[row], these.counts, index)
+        unit_of = max(value, float(exact.largest[row, 0]), key=abs) if function == "logsumexp" else value
+        largest = mpfr.distance(value, got[row, position], got.dtype, unit_of)
+    found.worst = [
+        {
+            "input": f"{label}, row {row}, element {position}",
+            "got": hexadecimal(got[row, position]),
+            "want": hexadecimal(wide[row, index].astype(got.dtype)),
+            "exact": np.format_float_scientific(wide[row, index], unique=False, precision=18),
+            "ulp": largest,
+            "row": these.text(row),
+            "element": position,
+        }
+    ]
+    return found, row, estimate
+
+
 @dataclass(frozen=True)
-class Rows:
-    """softmax, log_softmax and logsumexp of the families of rows of the test suite.
+class RandomRows:
+    """The families of rows of the test suite, most of them random.
 
     The formulas in long double judge float64 to 0.04 ulp (tests/test_axis_accuracy.py); the
     worst element of a row of up to `LONGEST_MPFR_ROW` is decided by MPFR.
@@ -316,60 +389,95 @@ class Rows:
         family_of_rows = self.families[chunk % len(self.families)]
         findings = Findings()
         for family, x in family_of_rows(generator(self.seed, self.name, chunk), self.dtype).items():
-            shared = libraries.share(x)
-            for function in ROW_FUNCTIONS:
-                exact = exact_rows(function, x)
-                builds = {}
-                for name in libraries.of(function):
-                    (got,) = libraries.compute(name, shared, (function, {}))
-                    got = got.reshape(exact[0].shape)
-                    builds[name] = got
-                    errors = measure_rows(function, x, got, exact, f"{family}, chunk {chunk}")
-                    found = Findings({f"{function} {name}": errors})
-                    findings.add(found)
-                if {"fastlogit v3", "fastlogit v4"} <= builds.keys():
-                    compared = same_bits(
-                        got.ravel(), builds["fastlogit v4"].ravel(), builds["fastlogit v3"].ravel()
-                    )
-                    findings.add(Findings(comparisons={f"{function}: the bits of v4 and v3": compared}))
+            these, label = rows.Rows.of(x), f"{family}, chunk {chunk}"
+            found = examine_rows(these, ROW_FUNCTIONS, label, libraries, only_builds=False)
+            found.profile.clear()
+            findings.add(found)
         return findings
 
 
-def exact_rows(function, x):
-    """Exact results, and for logsumexp the largest elements, in long double."""
-    if function == "logsumexp":
-        return formulas.exact_logsumexp(x, 1)
-    return (EXACT_ROWS[function](x, 1),)
+@dataclass(frozen=True)
+class BuiltRows:
+    """The rows that are built to break fastlogit's bounds (`ulp.rows`): a family at all lengths in a chunk.
+
+    The profile has, for each function and library, the worst row of the chunk: family, [length, chunk],
+    error, row.
+    """
+
+    name: str
+    dtype: str
+    rounds: int
+    seed: int
+    families: tuple = tuple(rows.FAMILIES)
+    lengths: tuple = rows.LENGTHS
+    kind: ClassVar[str] = "rows"
+
+    @property
+    def chunks(self):
+        return range(len(self.families) * self.rounds)
+
+    def compute(self, chunk, libraries, thresholds):
+        family = self.families[chunk % len(self.families)]
+        findings = Findings()
+        for n in self.lengths:
+            if n < rows.FAMILIES[family].shortest:
+                continue
+            these = rows.built(family, self.dtype, n, self.seed, chunk)
+            found = examine_rows(these, ROW_FUNCTIONS, f"{family}, {n} of them, chunk {chunk}", libraries)
+            worst = {
+                key: [family, [n, chunk], estimate, row]
+                for key, ((_, _, estimate, row),) in found.profile.items()
+            }
+            found.profile.clear()
+            findings.add(found)
+            for key, part in worst.items():
+                largest = findings.profile.get(key, [part])[0]
+                findings.profile[key] = [max(largest, part, key=lambda one: one[2])]
+        return findings
 
 
-def measure_rows(function, x, got, exact, where):
-    """The errors of the results of a family; the unit of logsumexp is that of the bound."""
-    if function == "logsumexp":
-        error = formulas.logsumexp_error(got, *exact)
-    else:
-        error = formulas.ulp_error(got, *exact)
-    error = error.astype(np.float64)
-    found = Errors(inputs=got.size, finite=int(np.count_nonzero(np.isfinite(exact[0]))))
-    failed = np.isinf(error)
-    if failed.any():
-        found.failed, found.failed_at = int(np.count_nonzero(failed)), where
-        error[failed] = 0
-    found.sum = float(error.sum())
-    row, column = np.unravel_index(error.argmax(), error.shape)
-    largest = float(error[row, column])
-    wide = exact[0][row, column]
-    if x.shape[1] <= LONGEST_MPFR_ROW and np.isfinite(wide) and largest > 0:
-        value = mpfr.row_value(function, x[row], column)
-        unit_of = max(value, float(exact[1][row, 0]), key=abs) if function == "logsumexp" else value
-        largest = mpfr.distance(value, got[row, column], x.dtype, unit_of)
-    entry = {
-        "input": f"{where}, row {row}, column {column}",
-        "got": hexadecimal(got[row, column]),
-        "want": hexadecimal(wide.astype(x.dtype)),
-        "exact": np.format_float_scientific(wide, unique=False, precision=18),
-        "ulp": largest,
-    }
-    if x.shape[1] <= 5:
-        entry["row"] = [hexadecimal(value) for value in x[row]]
-    found.worst = [entry]
-    return found
+@dataclass(frozen=True)
+class RowStart:
+    """A built row from which a climb starts, and whose error is climbed."""
+
+    function: str
+    library: str
+    family: str
+    length: int
+    chunk: int
+    row: int
+
+
+@dataclass(frozen=True)
+class WorstRowsBySearch:
+    """Climbs over whole rows: the worst of many that differ in a few elements from it is the next."""
+
+    name: str
+    dtype: str
+    starts: tuple
+    steps: int
+    seed: int
+    kind: ClassVar[str] = "rows"
+
+    @property
+    def chunks(self):
+        return range(len(self.starts))
+
+    def compute(self, chunk, libraries, thresholds):
+        start = self.starts[chunk]
+        these = rows.built(start.family, self.dtype, start.length, self.seed, start.chunk)
+        best, largest = these.row(start.row), 0.0
+        rng = generator(self.seed, self.name, chunk)
+        for step in range(self.steps):
+            tried = rows.changed(rng, best, rows.reach_of(step, self.dtype))
+            shared = libraries.share(tried.whole)
+            (got,) = libraries.compute(start.library, shared, (start.function, {}))
+            got = got.reshape(len(tried.values), -1)
+            _, error = errors_of_rows(start.function, tried, got, exact_rows(tried))
+            row = int(error.max(axis=1).argmax())
+            if error[row].max() > largest:
+                best, largest = tried.row(row), float(error[row].max())
+        label = f"climb {chunk} from {start.family}, {start.length} of them"
+        findings = examine_rows(best, (start.function,), label, libraries)
+        findings.profile.clear()
+        return findings

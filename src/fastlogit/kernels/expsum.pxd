@@ -44,7 +44,8 @@ cdef extern from *:
        weigh (2^-41 m^2 + 2^-36) of the offset that is 2^-59. */
     #define TWO_MINUS_41 0x1p-41
     #define TWO_MINUS_36 0x1p-36
-    /* Below this part of the largest term a float32 sum has lost digits of the others. */
+    /* float32: each of the additions to the sum that has the largest term, one a block, may lose 2^-53 of
+       that, and all the same way. Beside others that weigh 2^-24 of it for each block they lose 2^-29. */
     #define TWO_MINUS_24_DOUBLE 0x1p-24
     """
     const double OFFSET_OF_KEPT, OFFSET_OF_KEPT_BLOCK, OFFSET_PER_BLOCK, OFFSET_OF_BLOCK
@@ -52,9 +53,10 @@ cdef extern from *:
 
 
 cdef struct sum_range:
-    # Of the float64 sums over slices of one length.
-    double offset  # what they begin with
+    # Of the sums over slices of one length.
+    double offset  # what float64 sums begin with
     double least  # what terms without the largest have to weigh to keep their digits beside the offset
+    double least_part  # the same of float32 terms, as a part of the largest
 
 
 cdef inline sum_range range_of_sums(bint keeps_terms, Py_ssize_t n) noexcept nogil:
@@ -67,6 +69,7 @@ cdef inline sum_range range_of_sums(bint keeps_terms, Py_ssize_t n) noexcept nog
             blocks *= 2
         these.offset = OFFSET_OF_BLOCK if n <= BLOCK else OFFSET_PER_BLOCK * blocks
     these.least = (TWO_MINUS_41 * (blocks * blocks) + TWO_MINUS_36) * these.offset
+    these.least_part = TWO_MINUS_24_DOUBLE * blocks
     return these
 
 
@@ -282,7 +285,7 @@ cdef inline void take_off_largest(
         sums.low[j] -= tail
         if real is float32:
             sums.high[j] -= term
-            enough[j] = sums.high[j] - TWO_MINUS_24_DOUBLE * term
+            enough[j] = sums.high[j] - begun.least_part * term
         else:
             add_exactly(&sums.high[j], &sums.low[j], -term)
             renormalise(&sums.high[j], &sums.low[j])
