@@ -11,23 +11,23 @@ The definitions. Binary, for a logit z, a target y, a weight w and a weight v of
     grad = w ((1 - y) p - v y (1 - p))
     hess = w (v y + 1 - y) p (1 - p)
 
-Classes, for logits z_k, probabilities t_k (1 for the label, else 0), class weights w_k, a sample weight s, and
-a label smoothing eps over C classes, p = softmax(z)::
+Classes, for logits z_k, probabilities t_k (1 for the label, else 0), class weights w_k, a sample weight s,
+and a label smoothing eps over C classes, p = softmax(z)::
 
     c_k = s w_k ((1 - eps) t_k + eps / C)
     loss = sum_k c_k (logsumexp(z) - z_k)
     grad_k = (sum_j c_j - c_k) p_k - c_k (1 - p_k)
     hess_k = (sum_j c_j) p_k (1 - p_k)
 
-A term whose factor is 0 is 0, whatever the logit is. A single logit of +inf in a slice has the probability 1.
-A gradient is the difference of two terms, which are both exact to the last digits; where they cancel, the unit
-in which its error is measured is that of the larger term (`Derivatives.size`).
+A term whose factor is 0 is 0, whatever the logit is. A single logit of +inf in a slice has the probability
+1. A gradient is the difference of two terms; where they cancel, the unit in which its error is measured is
+that of the larger one (`Derivatives.size`).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from reference import ExactSlices, exact_expit, exact_softplus
+from reference import ExactSlices, exact_expit, exact_softplus, logsumexp_error, ulp_error
 
 # The contract: largest errors in ulp per element. The factor of a mean is rounded once, and so is the
 # product with it: each costs at most one more.
@@ -45,6 +45,32 @@ class Derivatives:
     grad: np.ndarray
     hess: np.ndarray
     size: np.ndarray  # of the larger of the two terms that a gradient is the difference of
+    scale: np.ndarray  # the factor of p (1 - p) in the Hessian
+
+
+def check_losses(exact, value, grad, hess, reduction):
+    """Each element within its bound of `exact`, a reduced loss within what a sum in float64 can lose."""
+    bound = MEAN_BOUND_ULP if reduction == "mean" else LOSS_BOUND_ULP
+    if reduction == "none":
+        assert ulp_error(np.asarray(value), exact.value).max(initial=0) <= bound
+    else:
+        assert type(value) is np.float64
+        check_sum(value, exact.value, grad.dtype, grad.size)
+    assert logsumexp_error(grad, exact.grad, exact.size).max(initial=0) <= bound
+    assert ulp_error(hess, exact.hess).max(initial=0) <= bound
+
+
+def check_sum(value, exact, dtype, n):
+    """A sum, or a quotient of two, of n numbers that are not negative, each within the bound.
+
+    The relative error of such a sum is at most that of its terms, and (n - 1) 2^-53 if it is added up in
+    float64, in whatever order.
+    """
+    if not np.isfinite(exact):
+        np.testing.assert_array_equal(value, np.float64(exact))
+        return
+    largest = LOSS_BOUND_ULP * np.finfo(dtype).eps + (2 * n + 2) * 2.0**-53
+    assert abs(value - exact) <= largest * exact
 
 
 def product(factor, value):
@@ -60,7 +86,7 @@ def quotient(values, denominator):
 
 
 def reduced(loss, grads, reduction, denominator):
-    """`grads` are grad, hess and size."""
+    """`grads` are grad, hess, size and scale."""
     with np.errstate(all="ignore"):
         if reduction == "none":
             return Derivatives(loss, *grads)
@@ -81,7 +107,7 @@ def exact_binary(logits, target, weight=None, *, pos_weight=None, reduction="mea
     hess = product(positive + negative, p * rest)
     size = np.maximum(np.abs(up), np.abs(down))
     count = np.longdouble(z.size)
-    return reduced(loss, (up - down, hess, size), reduction, count)
+    return reduced(loss, (up - down, hess, size, positive + negative), reduction, count)
 
 
 def smoothed(t, label_smoothing):
@@ -121,8 +147,15 @@ def exact_cross_entropy(
     return reduced(loss, grads, reduction, np.sum(mass, dtype=np.longdouble))
 
 
+def sum_of_the_others(c):
+    """Of each element; next to the largest it is added up, as a difference to the total would cancel."""
+    largest = np.argmax(c, axis=-1, keepdims=True) == np.arange(c.shape[-1])
+    next_to_largest = np.sum(np.where(largest, 0, c), axis=-1, keepdims=True)
+    return np.where(largest, next_to_largest, np.sum(c, axis=-1, keepdims=True) - c)
+
+
 def exact_slices(z, c):
-    """Loss, gradient, Hessian and size, with the classes on the last axis of both."""
+    """Loss, gradient, Hessian, size and scale, with the classes on the last axis of both."""
     infinite = z == np.inf
     certain = np.sum(infinite, axis=-1, keepdims=True) == 1
     certain = certain & ~np.any(np.isnan(z), axis=-1, keepdims=True)
@@ -135,11 +168,10 @@ def exact_slices(z, c):
         rest = np.where(np.isfinite(exact.largest), others / exact.total, np.nan)
         total = np.sum(c, axis=-1, keepdims=True)
         loss = np.sum(product(c, cost), axis=-1)
-        # The sum of the others, not the difference to the total: that of a label is exactly 0.
-        up = product(np.stack([np.sum(np.delete(c, k, -1), -1) for k in range(c.shape[-1])], -1), p)
+        up = product(sum_of_the_others(c), p)
         down = product(c, rest)
         hess = product(total, p * rest)
-    return loss, up - down, hess, np.maximum(np.abs(up), np.abs(down))
+    return loss, up - down, hess, np.maximum(np.abs(up), np.abs(down)), np.broadcast_to(total, z.shape)
 
 
 # ---- the same in mpmath -------------------------------------------------------------------------------

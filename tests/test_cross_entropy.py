@@ -1,0 +1,416 @@
+"""cross_entropy: options, special values, arguments and outputs of every kind.
+
+Bits, strides and memory, accuracy, what others compute, and what is refused: test_cross_entropy_bits.py,
+test_loss_accuracy.py, test_loss_peers.py, test_loss_arguments.py.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+from floating_point import EVERYTHING
+from layouts import VIEWS
+from loss_calls import (
+    EVERY_DTYPE,
+    EVERY_REDUCTION,
+    NEEDS_WIDE,
+    classes_sample,
+    probabilities,
+    same_everything,
+)
+from loss_calls import classes_everything as everything
+from loss_reference import check_losses, exact_cross_entropy
+from reference import DTYPES, same_bits
+
+from fastlogit import cross_entropy
+
+inf, nan = np.inf, np.nan
+LOG_2, LOG_3 = np.log(2), np.log(3)
+
+# z, the label, and the loss, gradient and Hessian: exact, or exact after one rounding.
+SPECIAL = [
+    ([5], 0, 0, [0], [0]),
+    ([-1e30], 0, 0, [0], [0]),
+    ([0, 0], 0, LOG_2, [-0.5, 0.5], [0.25, 0.25]),
+    ([7, 7], 1, LOG_2, [0.5, -0.5], [0.25, 0.25]),
+    ([-3, -3, -3, -3], 2, 2 * LOG_2, [0.25, 0.25, -0.75, 0.25], [0.1875] * 4),
+    ([1000, 0], 0, 0, [0, 0], [0, 0]),
+    ([1000, 0], 1, 1000, [1, -1], [0, 0]),
+    ([1e30, -1e30], 1, 2e30, [1, -1], [0, 0]),
+    ([inf, 0], 0, 0, [0, 0], [0, 0]),
+    ([inf, 0], 1, inf, [1, -1], [0, 0]),
+    ([0, inf, -inf], 1, 0, [0, 0, 0], [0, 0, 0]),
+    ([0, inf, -inf], 2, inf, [0, 1, -1], [0, 0, 0]),
+    ([-inf, 0], 0, inf, [-1, 1], [0, 0]),
+    ([-inf, 0], 1, 0, [0, 0], [0, 0]),
+    ([-inf, -1e30], 1, 0, [0, 0], [0, 0]),
+    ([-inf, 2, 2], 1, LOG_2, [0, -0.5, 0.5], [0, 0.25, 0.25]),
+    ([-inf, 2, 2], 0, inf, [-1, 0.5, 0.5], [0, 0.25, 0.25]),
+    ([-inf, -inf], 0, nan, [nan, nan], [nan, nan]),
+    ([-inf], 0, nan, [nan], [nan]),
+    ([inf, inf], 0, nan, [nan, nan], [nan, nan]),
+    ([nan, 0], 0, nan, [nan, nan], [nan, nan]),
+    ([nan, 0], 1, nan, [nan, nan], [nan, nan]),
+    ([inf, nan], 0, nan, [nan, nan], [nan, nan]),
+    ([inf, -inf, nan], 0, nan, [nan] * 3, [nan] * 3),
+]
+
+
+# Values
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(("z", "label", "loss", "grad", "hess"), SPECIAL, ids=str)
+def test_special_slices(z, label, loss, grad, hess, order, dtype):
+    """Alone, as one-hot probabilities, and among others, along and across."""
+    z, grad, hess = (np.array(values).astype(dtype) for values in (z, grad, hess))
+    loss = np.array(loss).astype(dtype)
+    one_hot = np.zeros(z.size, dtype)
+    one_hot[label] = 1
+    for target in (label, one_hot):
+        got = everything(z, target, reduction="none")
+        for values, exact in zip(got, (loss, grad, hess), strict=True):
+            np.testing.assert_array_equal(values, exact)
+    logits, labels, *_ = classes_sample(np.random.default_rng(1), (70, z.size), dtype)
+    before = everything(np.asarray(logits, order=order), labels, reduction="none")
+    logits[33], labels[33] = z, label
+    after = everything(np.asarray(logits, order=order), labels, reduction="none")
+    for values, others, exact in zip(after, before, (loss, grad, hess), strict=True):
+        np.testing.assert_array_equal(values[33], exact)
+        same_bits(np.delete(values, 33, 0), np.delete(others, 33, 0))
+
+
+def test_tiny_loss_keeps_its_digits():
+    assert cross_entropy(np.array([40.0, 0.0]), 0) == 4.248354255291589e-18
+    assert cross_entropy(np.array([[40.0, 0.0]]), [0]) == 4.248354255291589e-18
+    loss = cross_entropy(np.array([[40, 0]], "f4"), [0], reduction="none")
+    assert loss.tolist() == [float(np.float32(4.2483542e-18))]
+
+
+@EVERY_DTYPE
+def test_infinite_logits_of_classes_that_have_no_share(dtype):
+    """A masked class costs nothing where its factor is 0, and everything where smoothing gives it one."""
+    logits = np.array([-inf, 1, 1], dtype)
+    for target in (1, np.array([0, 1, 0], dtype), np.array([0, 0.5, 0.5], dtype)):
+        loss = cross_entropy(logits, target, reduction="none")
+        np.testing.assert_array_equal(loss, np.array(LOG_2).astype(dtype))
+        assert cross_entropy(logits, target, label_smoothing=0.1) == inf
+    loss, grad, hess = everything(
+        logits, 1, np.array([0, 1, 1], dtype), label_smoothing=0.3, reduction="none"
+    )
+    np.testing.assert_allclose(loss, 0.9 * LOG_2, rtol=2 * np.finfo(dtype).eps)
+    assert grad[0] == hess[0] == 0
+
+
+@EVERY_DTYPE
+@EVERY_REDUCTION
+@pytest.mark.parametrize("silent", [nan, inf, -inf])
+@pytest.mark.parametrize("soft", [False, True])
+def test_sample_weight_of_0_silences(soft, silent, dtype, reduction):
+    rng = np.random.default_rng(2)
+    logits, target, weight, sample_weight = classes_sample(rng, (50, 7), dtype)
+    if soft:
+        target = probabilities(rng, (50, 7), dtype)
+    sample_weight[::3] = 0
+    options = {"sample_weight": sample_weight, "reduction": reduction, "label_smoothing": 0.1}
+    expected = everything(logits, target, weight, **options)
+    logits[::3, 2] = silent
+    got = everything(logits, target, weight, **options)
+    same_everything(got, expected)
+    assert not got[1][::3].any()
+    assert not got[2][::3].any()
+
+
+@EVERY_DTYPE
+@EVERY_REDUCTION
+def test_ignored_slices_are_silent(dtype, reduction):
+    logits, labels, weight, _ = classes_sample(np.random.default_rng(3), (50, 7), dtype)
+    ignored = labels == -100
+    assert 0 < ignored.sum() < 50
+    options = {"reduction": reduction, "label_smoothing": 0.1}
+    loss, grad, hess = everything(logits, labels, weight, **options)
+    logits[ignored] = nan
+    same_everything(everything(logits, labels, weight, **options), (loss, grad, hess))
+    assert not grad[ignored].any()
+    assert not hess[ignored].any()
+    kept = everything(logits[~ignored], labels[~ignored], weight, **options)
+    same_bits(grad[~ignored], kept[1])
+    same_bits(hess[~ignored], kept[2])
+    if reduction == "none":
+        same_bits(loss[~ignored], kept[0])
+        assert not loss[ignored].any()
+
+
+@EVERY_DTYPE
+def test_everything_ignored(dtype):
+    """NaN for the mean of nothing, as in PyTorch, and 0 for its sum; no derivative is NaN."""
+    logits = np.random.default_rng(4).normal(size=(5, 3)).astype(dtype)
+    for options in ({}, {"label_smoothing": 0.1}, {"weight": np.ones(3)}, {"sample_weight": np.zeros(5)}):
+        labels = np.full(5, -100) if "sample_weight" not in options else np.arange(5) % 3
+        for reduction in ("mean", "sum", "none"):
+            loss, grad, hess = everything(logits, labels, **options, reduction=reduction)
+            assert np.isnan(loss) if reduction == "mean" else not np.any(loss)
+            assert not grad.any()
+            assert not hess.any()
+
+
+@pytest.mark.parametrize("ignore_index", [-100, -1, 255, 2, 0, 10**18])
+def test_ignore_index(ignore_index):
+    """It can be any number, a class among them."""
+    rng = np.random.default_rng(5)
+    logits, labels = rng.normal(size=(40, 3)), rng.integers(0, 3, 40)
+    labels[::4] = ignore_index
+    counts = labels != ignore_index
+    got = everything(logits, labels, ignore_index=ignore_index)
+    kept = everything(logits[counts], labels[counts])
+    same_bits(got[0], kept[0])
+    same_bits(got[1][counts], kept[1])
+    assert not got[1][~counts].any()
+
+
+@EVERY_DTYPE
+@EVERY_REDUCTION
+def test_nan_is_kept(dtype, reduction):
+    logits, *_ = classes_sample(np.random.default_rng(6), (20, 5), dtype)
+    labels = np.arange(20) % 5
+    logits[7, 3] = nan
+    loss, grad, hess = everything(logits, labels, reduction=reduction)
+    assert np.isnan(loss if reduction != "none" else loss[7])
+    for values in (grad, hess):
+        assert np.isnan(values).all(axis=1).tolist() == [i == 7 for i in range(20)]
+        assert np.isnan(values).sum() == 5
+
+
+@NEEDS_WIDE
+@EVERY_DTYPE
+@EVERY_REDUCTION
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("label_smoothing", [0.0, 1e-20, 0.1, 1.0])
+def test_every_combination(label_smoothing, soft, dtype, reduction):
+    for seed, (shape, axis) in enumerate(
+        [((4,), 0), ((1, 1), 1), ((6, 5), -1), ((5, 6), 0), ((4, 3, 5), 1), ((2, 3, 2, 7), 2), ((0, 4), 1)]
+    ):
+        rng = np.random.default_rng([7, seed])
+        logits, target, weight, sample_weight = classes_sample(rng, shape, dtype, axis)
+        if soft:
+            target = probabilities(rng, shape, dtype, axis)
+        for weighted in ({}, {"weight": weight}):
+            for sampled in ({}, {"sample_weight": sample_weight}):
+                options = {**weighted, **sampled, "label_smoothing": label_smoothing}
+                options |= {"axis": axis, "reduction": reduction}
+                exact = exact_cross_entropy(logits, target, **options)
+                check_losses(exact, *everything(logits, target, **options), reduction)
+
+
+@NEEDS_WIDE
+@EVERY_DTYPE
+@pytest.mark.parametrize("classes", [1, 2, 3, 16, 17, 63, 64, 129, 1000, 4096, 4097, 70_001])
+def test_slices_of_any_length(classes, dtype):
+    shape = max(3, 3000 // classes), classes
+    rng = np.random.default_rng([8, classes])
+    logits, labels, weight, sample_weight = classes_sample(rng, shape, dtype)
+    soft = probabilities(rng, shape, dtype)
+    for target, smoothing in ((labels, 0), (labels, 0.1), (soft, 0), (soft, 0.1)):
+        options = {"sample_weight": sample_weight, "label_smoothing": smoothing, "reduction": "none"}
+        exact = exact_cross_entropy(logits, target, weight, **options)
+        check_losses(exact, *everything(logits, target, weight, **options), "none")
+
+
+def test_reduced_loss_of_float32_is_summed_in_float64():
+    """2^25 times the same number: a sum in float32 would have stopped growing at 2^24."""
+    n = 2**25
+    logits = np.broadcast_to(np.zeros(2, np.float32), (n, 2))
+    labels = np.broadcast_to(np.int8(1), n)
+    one = float(cross_entropy(np.zeros((1, 2), np.float32), [1], reduction="sum"))
+    total = cross_entropy(logits, labels, reduction="sum")
+    assert type(total) is np.float64
+    assert total == n * one
+    assert cross_entropy(logits, labels) == one
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize("shape", [(0, 3), (4, 0, 3)])
+def test_empty(shape, dtype):
+    nothing, labels = np.empty(shape, dtype), np.empty(shape[:-1], int)
+    for target in (labels, nothing):
+        assert np.isnan(cross_entropy(nothing, target))
+        assert cross_entropy(nothing, target, reduction="sum") == 0
+        loss, grad, _ = everything(nothing, target, reduction="none")
+        assert loss.shape == shape[:-1]
+        assert loss.dtype == dtype
+        assert grad.shape == shape
+
+
+@EVERY_DTYPE
+def test_no_floating_point_flag(dtype):
+    with np.errstate(over="ignore", under="ignore"):
+        values = np.array(EVERYTHING).astype(dtype)
+    pairs = np.stack(np.meshgrid(values, values), -1).reshape(-1, 2)
+    for logits in (pairs, np.asfortranarray(pairs), values[np.newaxis]):
+        labels = np.arange(len(logits)) % 2
+        with np.errstate(all="raise"):
+            for reduction in ("mean", "sum", "none"):
+                for label_smoothing in (0, 1e-300, 0.1):
+                    everything(logits, labels, reduction=reduction, label_smoothing=label_smoothing)
+
+
+# Arguments
+
+
+@pytest.mark.parametrize("kind", ["bool", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", ">i4", "<u2"])
+def test_dtypes_of_labels(kind):
+    rng = np.random.default_rng(9)
+    for dtype in DTYPES:
+        logits = rng.normal(0, 8, (30, 2)).astype(dtype)
+        labels = rng.integers(0, 2, 30)
+        for reduction in ("mean", "sum", "none"):
+            expected = everything(logits, labels, reduction=reduction)
+            same_everything(everything(logits, labels.astype(kind), reduction=reduction), expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "working"),
+    [("f2", "f4"), (">f4", "f4"), (">f8", "f8"), ("i1", "f8"), ("u8", "f8"), ("bool", "f8")],
+)
+def test_dtypes_of_logits(given, working):
+    logits = np.arange(12).reshape(3, 4).astype(given)
+    for target in ([0, 3, 1], np.full((3, 4), 0.25)):
+        expected = everything(logits.astype(working), target, reduction="none")
+        got = everything(logits, target, reduction="none")
+        assert got[0].dtype == working
+        same_everything(got, expected)
+        same_bits(cross_entropy(logits, target), cross_entropy(logits.astype(working), target))
+
+
+def test_lists_and_one_slice():
+    assert type(cross_entropy([0.0, 0.0], 1)) is np.float64
+    assert type(cross_entropy(np.zeros(2, "f4"), 1)) is np.float64
+    assert type(cross_entropy(np.zeros(2, "f4"), np.int8(1), reduction="none")) is np.float32
+    assert cross_entropy([[0.0, 0.0]], [1], reduction="none").shape == (1,)
+    assert cross_entropy([[0.0, 0.0]], [True]) == cross_entropy([[0.0, 0.0]], [[0.0, 1.0]])
+
+
+@EVERY_REDUCTION
+def test_pandas(reduction):
+    rng = np.random.default_rng(10)
+    index = rng.permutation(20)
+    logits, labels, weight, sample_weight = classes_sample(rng, (20, 3), "f8")
+    expected = everything(logits, labels, weight, sample_weight=sample_weight, reduction=reduction)
+    for kind in ("int64", "Int8", "int32[pyarrow]"):
+        got = everything(
+            logits,
+            pd.Series(labels, index).astype(kind),
+            pd.Series(weight, ["a", "b", "c"]),
+            sample_weight=pd.Series(sample_weight, index),
+            reduction=reduction,
+        )
+        same_everything(got, expected)
+    soft = probabilities(rng, (20, 3), "f8")
+    got = everything(pd.DataFrame(logits), pd.DataFrame(soft), reduction=reduction)
+    same_everything(got, everything(logits, soft, reduction=reduction))
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, -2, -3])
+def test_axis(axis, dtype):
+    """The axis of the classes is the last one, moved: the bits are the same."""
+    rng = np.random.default_rng(11)
+    logits, labels, weight, sample_weight = classes_sample(rng, (6, 5, 4), dtype, axis)
+    soft = probabilities(rng, logits.shape, dtype, axis)
+    moved = np.moveaxis(logits, axis, -1)
+    for reduction in ("mean", "sum", "none"):
+        options = {"sample_weight": sample_weight, "reduction": reduction, "label_smoothing": 0.1}
+        for target, moved_target in ((labels, labels), (soft, np.moveaxis(soft, axis, -1))):
+            value, grad, hess = everything(logits, target, weight, axis=axis, **options)
+            expected = everything(np.array(moved), np.array(moved_target), weight, **options)
+            same_everything((value, np.moveaxis(grad, axis, -1), np.moveaxis(hess, axis, -1)), expected)
+
+
+@EVERY_DTYPE
+@pytest.mark.parametrize("shape", [(), (1,), (5,), (4, 1), (1, 1), (4, 5), (1, 5)])
+def test_sample_weights_broadcast(shape, dtype):
+    rng = np.random.default_rng(12)
+    logits, labels, weight, _ = classes_sample(rng, (4, 5, 3), dtype)
+    sample_weight = np.asarray(rng.random(shape)).astype(dtype)
+    full = np.ascontiguousarray(np.broadcast_to(sample_weight, (4, 5)))
+    for reduction in ("mean", "sum", "none"):
+        same_everything(
+            everything(logits, labels, weight, sample_weight=sample_weight, reduction=reduction),
+            everything(logits, labels, weight, sample_weight=full, reduction=reduction),
+        )
+
+
+@EVERY_DTYPE
+@EVERY_REDUCTION
+def test_options_that_change_nothing(dtype, reduction):
+    rng = np.random.default_rng(13)
+    logits, labels, *_ = classes_sample(rng, (40, 7), dtype)
+    expected = everything(logits, labels, reduction=reduction)
+    for options in (
+        {"weight": np.ones(7)},
+        {"sample_weight": 1},
+        {"sample_weight": np.ones(40, np.float32)},
+        {"label_smoothing": 0},
+        {"ignore_index": -100},
+        {"axis": 1},
+    ):
+        same_everything(everything(logits, labels, **options, reduction=reduction), expected)
+
+
+# Outputs
+
+
+@EVERY_DTYPE
+def test_out_takes_the_losses(dtype):
+    logits, labels, weight, _ = classes_sample(np.random.default_rng(14), (30, 8, 5), dtype)
+    expected = cross_entropy(logits, labels, weight, reduction="none")
+    memory = np.full((8, 60), 5, dtype)
+    out = memory.T[::2]
+    assert cross_entropy(logits, labels, weight, reduction="none", out=out) is out
+    same_bits(out, expected)
+    assert (memory.T[1::2] == 5).all()
+
+
+@EVERY_DTYPE
+@EVERY_REDUCTION
+@pytest.mark.parametrize("axis", [0, -1])
+@pytest.mark.parametrize("view", VIEWS)
+def test_gradient_or_hessian_in_place(view, axis, dtype, reduction):
+    shape = VIEWS[view](np.zeros((256, 64), dtype)).shape
+    rng = np.random.default_rng(15)
+    logits, labels, weight, _ = classes_sample(rng, shape, dtype, axis)
+    soft = probabilities(rng, shape, dtype, axis)
+    for target, label_smoothing in ((labels, 0), (labels, 0.1), (soft, 0)):
+        options = {"axis": axis, "reduction": reduction, "label_smoothing": label_smoothing}
+        value, grad, hess = everything(logits, target, weight, **options)
+        for name, expected in (("grad", grad), ("hess", hess)):
+            place = VIEWS[view](np.zeros((256, 64), dtype))
+            place[...] = logits
+            other = np.empty_like(logits)
+            outputs = {name: place, {"grad": "hess", "hess": "grad"}[name]: other}
+            same_bits(cross_entropy(place, target, weight, **options, **outputs), value)
+            same_bits(place, expected)
+            same_bits(other, hess if name == "grad" else grad)
+
+
+@EVERY_DTYPE
+def test_results_do_not_depend_on_what_else_is_asked_for(dtype):
+    logits, labels, weight, _ = classes_sample(np.random.default_rng(16), (100, 9), dtype)
+    for reduction in ("mean", "sum", "none"):
+        value, grad, hess = everything(logits, labels, weight, reduction=reduction)
+        same_bits(cross_entropy(logits, labels, weight, reduction=reduction), value)
+        for name, expected in (("grad", grad), ("hess", hess)):
+            result = np.empty_like(logits)
+            same_bits(cross_entropy(logits, labels, weight, reduction=reduction, **{name: result}), value)
+            same_bits(result, expected)
+
+
+@EVERY_DTYPE
+def test_read_only_arguments_are_not_modified(dtype):
+    args = classes_sample(np.random.default_rng(17), (30, 8), dtype)
+    copies = [array.copy() for array in args]
+    for array in args:
+        array.flags.writeable = False
+    everything(*args[:3], sample_weight=args[3])
+    for array, copy in zip(args, copies, strict=True):
+        same_bits(array, copy)
