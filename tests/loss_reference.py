@@ -177,16 +177,19 @@ def exact_slices(z, c):
 # ---- the same in mpmath -------------------------------------------------------------------------------
 
 
-def longdoubles(values):
+def decimals(values):
+    """25 significant digits, of one number or of a list; 0 for what is too small for a long double."""
     import mpmath
 
-    def longdouble(value):
-        """NumPy warns of what is too small for a long double."""
-        if abs(value) < mpmath.mpf("1e-4900"):
-            return np.longdouble(0)
-        return np.longdouble(mpmath.nstr(value, 25, min_fixed=0, max_fixed=0))
+    if isinstance(values, list):
+        return [decimals(value) for value in values]
+    if abs(values) < mpmath.mpf("1e-4900"):
+        return "0.0"
+    return mpmath.nstr(values, 25, min_fixed=0, max_fixed=0)
 
-    return np.array([longdouble(value) for value in values], np.longdouble)
+
+def longdoubles(values):
+    return np.array(decimals(list(values))).astype(np.longdouble)
 
 
 def mpmath_binary(z, y, w=1.0, v=1.0):
@@ -224,3 +227,17 @@ def mpmath_slice_loss(z, t, w=None, s=1.0, eps=0.0):
         hess = [mpmath.fsum(c) * p_k * rest_k for p_k, rest_k in zip(p, rest, strict=True)]
         size = [max(abs(a), abs(b)) for a, b in zip(up, down, strict=True)]
         return loss, grad, hess, size
+
+
+if __name__ == "__main__":
+    from loss_literals import BINARY, CLASSES
+
+    print("BINARY = [")
+    for arguments, _ in BINARY:
+        print(f"    ({arguments}, {tuple(decimals(list(mpmath_binary(*arguments)[:3])))}),")
+    print("]\n\nCLASSES = [")
+    for arguments, _ in CLASSES:
+        z, t, w, eps = arguments
+        loss, grad, hess, _ = mpmath_slice_loss(z, t, w, eps=eps)
+        print(f"    ({arguments}, ({decimals(loss)!r}, {decimals(grad)}, {decimals(hess)})),")
+    print("]")

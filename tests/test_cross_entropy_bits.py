@@ -96,7 +96,7 @@ def test_any_layout(dtype):
             expected = everything(logits, target, weight, sample_weight=sample_weight, **options)
         laid = []
         for array in (logits, target, weight, sample_weight):
-            _, view = laid_out(random_layout(rng, array.shape, itemsize), array.shape, array.dtype)
+            _, view = laid_out(random_layout(rng, array.shape, array.itemsize), array.shape, array.dtype)
             view[...] = array
             laid.append(view)
         layouts = [random_layout(rng, shape, itemsize) for _ in range(2)]
