@@ -64,7 +64,7 @@ def errors(got, exact):
 
 
 @NEEDS_WIDE
-@pytest.mark.parametrize(("arguments", "exact", "dtype"), of_each_dtype(BINARY))
+@pytest.mark.parametrize(("arguments", "exact", "dtype"), [*of_each_dtype(BINARY)])
 def test_literals_of_the_binary_loss(arguments, exact, dtype):
     z, y, w, v = (np.array([number], dtype) for number in arguments)
     got = binary_everything(z, y, w, pos_weight=v, reduction="none")
@@ -76,7 +76,7 @@ def test_literals_of_the_binary_loss(arguments, exact, dtype):
 
 
 @NEEDS_WIDE
-@pytest.mark.parametrize(("arguments", "exact", "dtype"), of_each_dtype(CLASSES))
+@pytest.mark.parametrize(("arguments", "exact", "dtype"), [*of_each_dtype(CLASSES)])
 def test_literals_of_cross_entropy(arguments, exact, dtype):
     z, t, weight, label_smoothing = arguments
     z, t, weight = (np.array(numbers, dtype) for numbers in (z, t, weight))
