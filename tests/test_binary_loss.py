@@ -116,6 +116,16 @@ def test_weight_of_0_silences(silent, dtype, reduction):
 
 
 @EVERY_DTYPE
+@pytest.mark.parametrize("n", [1, 2, 100, 70_000])
+def test_right_infinities_add_nothing_to_a_sum(n, dtype):
+    target = np.arange(n) % 2
+    logits = np.where(target == 1, inf, -inf).astype(dtype)
+    for weight in (None, 3.0):
+        for reduction in ("sum", "mean"):
+            assert binary_cross_entropy_with_logits(logits, target, weight, reduction=reduction) == 0
+
+
+@EVERY_DTYPE
 @EVERY_REDUCTION
 def test_nan_is_kept(dtype, reduction):
     logits, target, *_ = binary_sample(np.random.default_rng(4), 100, dtype)

@@ -169,6 +169,17 @@ def test_ignore_index(ignore_index):
 
 
 @EVERY_DTYPE
+@pytest.mark.parametrize("n", [1, 2, 100, 70_000])
+def test_right_infinities_add_nothing_to_a_sum(n, dtype):
+    labels = np.arange(n) % 3
+    for infinity, others in ((inf, 0), (0, -inf), (inf, -inf)):
+        logits = np.where(labels[:, np.newaxis] == np.arange(3), infinity, others).astype(dtype)
+        for weight in (None, [3.0, 3.0, 3.0]):
+            for reduction in ("sum", "mean"):
+                assert cross_entropy(logits, labels, weight, reduction=reduction) == 0
+
+
+@EVERY_DTYPE
 @EVERY_REDUCTION
 def test_nan_is_kept(dtype, reduction):
     logits, *_ = classes_sample(np.random.default_rng(6), (20, 5), dtype)
