@@ -4,10 +4,12 @@ from fastlogit import _runtime, _elementwise, ufuncs  # noqa: F401, I001 (_runti
 from fastlogit._axis import log_softmax, logsumexp, softmax
 from fastlogit._build_config import VERSION as __version__
 from fastlogit._elementwise import *  # noqa: F403 (all that its __all__ has)
+from fastlogit._losses import binary_cross_entropy_with_logits
 from fastlogit._threads import get_num_threads, num_threads, set_num_threads, show_config
 
 __all__ = [
     "__version__",
+    "binary_cross_entropy_with_logits",
     "get_num_threads",
     "log_softmax",
     "logsumexp",
