@@ -256,6 +256,14 @@ def test_pandas(reduction):
     )
 
 
+def test_pandas_logits_give_labelled_losses():
+    index = [3, 1, 2]
+    logits = pd.Series([0.5, -1.0, 2.0], index, name="scores")
+    loss = binary_cross_entropy_with_logits(logits, [1, 0, 1], reduction="none")
+    values = binary_cross_entropy_with_logits(logits.to_numpy(), [1, 0, 1], reduction="none")
+    pd.testing.assert_series_equal(loss, pd.Series(values, index, name="scores"))
+
+
 @EVERY_DTYPE
 def test_read_only_and_unaligned_arguments(dtype):
     args = binary_sample(np.random.default_rng(8), (30, 7), dtype)

@@ -360,6 +360,27 @@ def test_outputs_in_one_place(loss):
     assert (place == 5).all()
 
 
+@pytest.mark.parametrize(
+    ("loss", "argument"),
+    [
+        *((BINARY, name) for name in ("target", "weight", "pos_weight")),
+        *((CLASSES, name) for name in ("target", "weight", "sample_weight")),
+    ],
+)
+@pytest.mark.parametrize("start", [0, 1])
+def test_outputs_in_the_place_of_other_arguments(start, loss, argument):
+    """They are read while results are written; only the logits have a place that can be taken."""
+    place = np.full((4, 4), 0.25)
+    values = place[start : start + 3]
+    if loss == CLASSES and argument == "weight":
+        values = values[0]
+    if argument == "sample_weight":
+        values = values[:, 0]
+    with pytest.raises(ValueError, match=rf"grad.*{argument}|{argument}.*grad"):
+        call(loss, **{argument: values}, grad=place[:3])
+    assert (place == 0.25).all()
+
+
 @pytest.mark.parametrize("loss", [BINARY, CLASSES])
 def test_out(loss):
     shape = (3, 4) if loss == BINARY else (3,)
