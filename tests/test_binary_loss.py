@@ -134,6 +134,13 @@ def test_nan_is_kept(dtype, reduction):
     assert np.isnan(loss if reduction != "none" else loss[50])
     assert np.flatnonzero(np.isnan(grad)).tolist() == [50]
     assert np.flatnonzero(np.isnan(hess)).tolist() == [50]
+    logits[50] = 0
+    for name in ("weight", "pos_weight"):
+        weights = np.ones(100, dtype)
+        weights[50] = nan
+        target[50] = 1
+        loss = binary_cross_entropy_with_logits(logits, target, reduction="none", **{name: weights})
+        assert np.flatnonzero(np.isnan(loss)).tolist() == [50]
 
 
 @NEEDS_WIDE

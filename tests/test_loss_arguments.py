@@ -123,12 +123,6 @@ BAD_BINARY = [
     ("complex weight", {"weight": 1j}, TypeError, "weight.*complex"),
     ("object weight", {"weight": np.array([None] * 4)}, TypeError, "weight"),
     (
-        "missing weight",
-        {"logits": np.zeros(3), "target": np.zeros(3), "weight": pd.Series([1, None, 2], dtype="Float64")},
-        ValueError,
-        first_at(1, "weight"),
-    ),
-    (
         "masked weight",
         {"weight": masked([1.0, 2, 3, 4], [0, 1, 0, 0])},
         ValueError,
@@ -238,12 +232,6 @@ BAD_CLASSES = [
         r"sample_weight.*\(4,\).*\(3,\)",
     ),
     ("sample_weight of the logits' shape", {"sample_weight": np.ones((3, 4))}, ValueError, "sample_weight"),
-    (
-        "missing sample_weight",
-        {"sample_weight": pd.Series([1, None, 2], dtype="Float64")},
-        ValueError,
-        first_at(1, "sample_weight"),
-    ),
     ("string sample_weight", {"sample_weight": np.array(["a", "b", "c"])}, TypeError, "sample_weight"),
     # Options
     ("label_smoothing above 1", {"label_smoothing": 1.1}, ValueError, r"label_smoothing.*1\.1"),
