@@ -42,7 +42,7 @@ def list_functions(app, document, source):
             for name in vars(getattr(fastlogit, module))
             if name in fastlogit.__all__ and name != "ufuncs"
         ]
-        for module in ("_elementwise", "_axis", "_threads")
+        for module in ("_elementwise", "_axis", "_losses", "_threads")
     }
     for module, names in listed.items():
         directives = "\n".join(f".. autofunction:: {name}" for name in names)

@@ -1,4 +1,4 @@
-"""The example does what it says on its real data: what it prints is computed here in another way."""
+"""The examples do what they say on their real data: what they print is computed here in another way."""
 
 import csv
 import importlib.util
@@ -23,12 +23,12 @@ EPS = 1e-6
 has_matplotlib = importlib.util.find_spec("matplotlib") is not None
 
 
-def run_example(*arguments, fails=False):
-    """What blend_scores.py prints."""
+def run_example(*arguments, script=SCRIPT, fails=False):
+    """What it prints."""
     # Linux counts the memory of the process that starts a program as a peak of that program. A shell
     # between the two, which forks because something is left for it to do, is a small one.
     done = subprocess.run(
-        ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-W", "error", SCRIPT, *map(str, arguments)],
+        ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-W", "error", script, *map(str, arguments)],
         env=dict(os.environ, PYTHONPATH=str(Path(fastlogit.__file__).parents[1])),
         capture_output=True,
         text=True,
@@ -176,4 +176,68 @@ def test_without_matplotlib(run_python):
 def test_bad_size(size):
     message = run_example("--size", size, fails=True)
     assert "--size" in message
+    assert "Traceback" not in message
+
+
+# Logistic and softmax regression
+
+
+@pytest.fixture(scope="module")
+def regressions():
+    """By scikit-learn, with a solver that neither the example nor its model has: Newton's method."""
+    pytest.importorskip("sklearn", reason="examples/logistic_regression.py needs scikit-learn")
+    from sklearn.datasets import load_breast_cancer, load_digits
+    from sklearn.linear_model import LogisticRegression
+
+    accuracies = []
+    for dataset in (load_breast_cancer(), load_digits()):
+        held_out = np.arange(dataset.target.size) % 4 == 0
+        mean, spread = (f(dataset.data[~held_out], axis=0) for f in (np.mean, np.std))
+        x = (dataset.data - mean) / np.where(spread == 0, 1, spread)
+        model = LogisticRegression(C=0.1, solver="newton-cholesky", tol=1e-8)
+        model.fit(x[~held_out], dataset.target[~held_out])
+        accuracies.append(model.score(x[held_out], dataset.target[held_out]))
+    return accuracies
+
+
+def test_regressions_agree_with_scikit_learn(regressions):
+    printed = run_example(script=EXAMPLES / "logistic_regression.py")
+    differences = re.findall(r"^Largest difference of (\d+) coefficients: (\S+)$", printed, re.MULTILINE)
+    assert [int(count) for count, _ in differences] == [31, 650]
+    assert all(float(difference) <= 1e-5 for _, difference in differences)
+    assert printed.count("They agree to 1e-05, and so do all decisions: yes.") == 2
+    rows = re.findall(r"^(fastlogit|LogisticRegression).* ([\d.]+) +([\d.]+)$", printed, re.MULTILINE)
+    assert len(rows) == 4
+    for (_, _, accuracy), expected in zip(rows, np.repeat(regressions, 2), strict=True):
+        assert float(accuracy) == pytest.approx(expected, abs=5.1e-5)
+
+
+# Boosting
+
+BOOSTERS = [name for name in ("lightgbm", "xgboost") if importlib.util.find_spec(name)]
+
+
+@pytest.mark.skipif(
+    not BOOSTERS or not importlib.util.find_spec("sklearn"),
+    reason="NOT CHECKED: examples/boosting.py, which needs scikit-learn, and LightGBM or XGBoost",
+)
+def test_boosting_predicts_as_with_the_objectives_of_the_libraries():
+    printed = run_example(script=EXAMPLES / "boosting.py")
+    rows = re.findall(r"^(\w+) +(binary|multi-class) +(\d+) +50 +(\S+)$", printed, re.MULTILINE)
+    kinds = [("binary", "569"), ("multi-class", "1797")]
+    assert [row[:3] for row in rows] == [(name, *kind) for name in BOOSTERS for kind in kinds]
+    assert all(float(row[3]) <= 1e-6 for row in rows)
+    assert "The predictions agree to 1e-06: yes." in printed
+
+
+def test_boosting_of_a_library_that_is_not_there(run_python):
+    pytest.importorskip("sklearn", reason="examples/boosting.py needs scikit-learn")
+    message = run_python(
+        "import importlib.util, runpy, sys\n"
+        "importlib.util.find_spec = lambda name: None\n"
+        "sys.argv[1:] = ['--library', 'xgboost']\n"
+        f"runpy.run_path({str(EXAMPLES / 'boosting.py')!r}, run_name='__main__')",
+        fails=True,
+    )
+    assert "xgboost is not installed" in message
     assert "Traceback" not in message
