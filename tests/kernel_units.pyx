@@ -185,5 +185,5 @@ cdef void copy_as(real *tag, const plan *planned, bint by_panels) noexcept:
             else:
                 for lane in range(group.count):
                     staged = stage_lane[real](&group, lane, start, stop, True, <real *> space.scratch)
-                    unstage_lane[real](&group, lane, start, stop, staged)
+                    unstage_lane[real](&group.out, lane, start, stop, staged)
             start = stop

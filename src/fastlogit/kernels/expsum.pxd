@@ -291,10 +291,11 @@ cdef inline void take_off_largest(
             renormalise(&sums.high[j], &sums.low[j])
             enough[j] = sums.high[j] - begun.least
     for j in range(width):
+        # All three are computed: what is loaded in one branch alone keeps the loop scalar without masks.
         settled[j] = (
-            enough[j] >= 0
-            and scale.shift[j] == 0
-            and sums.largest[j] - scale.reference[j] <= most_above[real](NULL, False)
+            (enough[j] >= 0)
+            & (scale.shift[j] == 0)
+            & (sums.largest[j] - scale.reference[j] <= most_above[real](NULL, False))
         )
 
 
