@@ -93,8 +93,7 @@ def results(dtype, depths):
     """Of every row, result and sign: by itself, in rows, in columns, in arrays with gaps and backwards."""
     x, weights = cancelling_rows(dtype, depths)
     alone = [
-        fastlogit.logsumexp(row, b=factors, return_sign=True)
-        for row, factors in zip(x, weights, strict=True)
+        fastlogit.logsumexp(row, b=factors, return_sign=True) for row, factors in zip(x, weights, strict=True)
     ]
     apart = np.zeros((*x.shape, 3), dtype)[:, ::-1, 1], np.zeros((2, *x.shape), dtype)[1]
     apart[0][...], apart[1][...] = x, weights
@@ -138,9 +137,7 @@ def test_planned_cancellation(dtype, instruction_set, skip_unless_supported, res
         np.testing.assert_array_equal(bits(layout), bits(alone))
     worst = max(
         (error(got, sign, x, weights), i)
-        for i, (got, sign, x, weights) in enumerate(
-            zip(*alone, *cancelling_rows(dtype, DEPTHS), strict=True)
-        )
+        for i, (got, sign, x, weights) in enumerate(zip(*alone, *cancelling_rows(dtype, DEPTHS), strict=True))
     )
     assert worst[0] <= AXIS_BOUND_ULP, worst
 
@@ -211,16 +208,33 @@ def test_opposite_weights_of_equal_elements_leave_nothing(dtype):
 
 
 def test_weights_of_all_sizes_cancel():
-    """From the smallest subnormal to the largest number, beside elements that make good for it."""
+    """From the smallest subnormal to the largest number, beside elements that make good for it.
+
+    The largest element may have the smallest term: nothing within the range of weights may be left out.
+    """
     rng = np.random.default_rng(SEED)
     for _ in range(200):
         x = rng.uniform(-1400, 1400, 3)
         weights = np.ldexp(rng.uniform(1, 2, 3), -np.clip(np.rint(x / np.log(2)), -1020, 1070).astype(int))
         x, weights = np.repeat(x, 2), np.repeat(weights, 2)
-        weights[1::2] *= -1
-        weights[1] = np.nextafter(weights[1], 0)
+        weights[1::2] = -np.nextafter(weights[1::2], 0)
         got, sign = fastlogit.logsumexp(x, b=weights, return_sign=True)
         assert error(got, sign, x, weights) <= AXIS_BOUND_ULP
+
+
+def test_small_results_of_large_weights():
+    """With a result below 1/4 the unit is small, and what an exponential is wrong by counts often."""
+    rng = np.random.default_rng(SEED)
+    worst = 0.0
+    for size in np.exp2(np.arange(0, 12, 0.25)):
+        for _ in range(8):
+            x = rng.uniform(-0.24, 0.24, rng.integers(3, 9))
+            weights = size * rng.normal(0, 1, x.size)
+            rest = np.exp(rng.uniform(-0.2, 0.2)) - np.sum((weights * np.exp(x))[1:])
+            weights[0] = rest * np.exp(-x[0])
+            got, sign = fastlogit.logsumexp(x, b=weights, return_sign=True)
+            worst = max(worst, error(got, sign, x, weights))
+    assert worst <= AXIS_BOUND_ULP
 
 
 def test_infinities_and_nan_beside_what_cancels():

@@ -1,7 +1,7 @@
 """Exponentials and their sums in fixed point: integers of several limbs of 64 bits, the least one first.
 
-For sums that cancel: each exponential has 180 bits, and what is added to a sum is added exactly. Integers give
-the same bits on every processor, with and without fused multiply-add.
+For sums that cancel: each exponential has 180 bits, and what is added to a sum is added exactly. Integers
+give the same bits on every processor, with and without fused multiply-add.
 """
 
 from libc.math cimport ceil, ldexp
@@ -20,8 +20,8 @@ cdef enum:
     # An argument is at least -2200, and -2200 / ln 2 > -3174: the least power of two of an exponential.
     LOWEST_ARGUMENT = -2200
     MOST_HALVED = 3175
-    # A sum goes from the last bit of the least product, 2^-1074 * 2^-MOST_HALVED * 2^-FRACTION_BITS, up to 2^62
-    # products of less than 2^1024 * 2. Two more limbs, so that its first three are always there.
+    # A sum goes from the last bit of the least product, 2^-1074 * 2^-MOST_HALVED * 2^-FRACTION_BITS, up to
+    # 2^62 products of less than 2^1024 * 2. Two more limbs, so that its first three are always there.
     BELOW = 128
     LOWEST_BIT = -(1074 + MOST_HALVED + FRACTION_BITS + BELOW)
     SUM = 89  # limbs
@@ -182,8 +182,8 @@ cdef inline int reduce_argument(double x, double rest, uint64_t *r) noexcept nog
 
 
 cdef inline int exp_fraction(double x, double rest, uint64_t *f) noexcept nogil:
-    """k and the fraction f, where exp(x + rest) = 2^-k (1 + f), for LOWEST_ARGUMENT <= x <= 0 and a rest that is
-    no more than the rounding of x.
+    """k and the fraction f, where exp(x + rest) = 2^-k (1 + f), for LOWEST_ARGUMENT <= x <= 0 and a rest that
+    is no more than the rounding of x.
 
     1 + f is within 2^-180 of itself: Taylor's series of r / 2^HALVINGS is within 8 units of the last bit, and
     each squaring doubles the relative error and adds 6.
@@ -202,7 +202,7 @@ cdef inline int exp_fraction(double x, double rest, uint64_t *f) noexcept nogil:
     multiply_fractions(f, r, f)
     multiply_fractions(f, r, f)
     add_limbs(f, r, FRACTION)
-    for n in range(HALVINGS):
+    for _ in range(HALVINGS):
         # (1 + f)^2 - 1
         multiply_fractions(f, f, square)
         add_limbs(square, f, FRACTION)

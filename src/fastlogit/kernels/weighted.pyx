@@ -27,8 +27,8 @@ cdef enum:
     # How far below the largest term another still counts: 2^-1009 of it. Less than that is lost in the tail
     # of the sum, and the power of two, times 2^HEADROOM, stays a normal number.
     MOST_BELOW = 700
-    # What terms may weigh in units of their sum, so that two doubles have its digits: a term is known to 0.025
-    # half units, 0.1 units of a result between 1/8 and 1/4.
+    # What terms may weigh in units of their sum, so that two doubles have its digits: a term is known to
+    # 0.027 half units, 0.11 units of a result between 1/8 and 1/4.
     MOST_CANCELLED = 8
     # Exponents that a double takes: others are added as logarithms.
     MOST_EXPONENT = 900
@@ -91,11 +91,11 @@ cdef inline int take_exponent(double *weight) noexcept nogil:
 cdef inline double add_in_doubles(
     real *tag, const weighted_slice *slice, scaled_sum *sum, bint *settled
 ) noexcept nogil:
-    """Add all that is finite and return the sum of what is not, 0 if all is. The sum is settled if two doubles
-    have its digits.
+    """Add all that is finite and return the sum of what is not, 0 if all is.
 
-    The exponents of extreme weights go into those of exp, so that no product leaves the range. Every
-    difference, product and addition keeps its rounding error.
+    The sum is settled if two doubles have its digits. The exponents of extreme weights go into
+    those of exp, so that no product leaves the range. Every difference, product and addition keeps its
+    rounding error.
     """
     cdef Py_ssize_t position
     cdef double largest = -INFINITY, infinite = 0, high = 0, low = 0, absolute = 0
@@ -139,8 +139,9 @@ cdef inline double add_in_doubles(
 cdef inline void add_in_fixed_point(real *tag, const weighted_slice *slice, scaled_sum *sum) noexcept nogil:
     """Add what is finite, each exponential within 2^-180 and without an error of addition.
 
-    Elements that are more than 2200 below the largest, whose weights are 2^2098 of its weight at most, come to
-    2^-1075 of its term. They count once all others have cancelled, as opposite weights of equal elements do.
+    Elements that are more than 2200 below the largest, whose weights are 2^2098 of its weight at most, come
+    to 2^-1075 of its term. They count, in another pass, once all others have cancelled, as opposite weights
+    of equal elements do.
     """
     cdef double value, weight, difference, rest, above, reference = INFINITY
     cdef uint64_t fraction[FRACTION]
