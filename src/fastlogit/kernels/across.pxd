@@ -102,23 +102,24 @@ cdef inline Py_ssize_t used_sums(Py_ssize_t n, Py_ssize_t count) noexcept nogil:
 
 
 cdef inline void begin_lanes(
-    summation mode, double offset, Py_ssize_t used, exclusive_doubles high, real *low
+    const double *offset, Py_ssize_t used, exclusive_doubles high, real *low
 ) noexcept nogil:
     cdef Py_ssize_t i, width = lanes_of[real](NULL)
-    for i in range(used * width):
-        high[i] = initial_sum[real](NULL, mode, offset)
+    for i in range(used):
+        memcpy(&high[i * width], offset, width * sizeof(double))
     for i in range(used * width):
         low[i] = 0
 
 
 cdef inline void end_lanes(
-    summation mode, double offset, Py_ssize_t used, exclusive_doubles high, real *low, scaled_sums *sums
+    const double *offset, Py_ssize_t used, exclusive_doubles high, real *low, scaled_sums *sums
 ) noexcept nogil:
     """From the sums of each position of a quarter to those of the slices."""
     cdef Py_ssize_t i, j, width = lanes_of[real](NULL)
     if real is float64:
-        for i in range(used * width):
-            high[i] -= initial_sum[real](NULL, mode, offset)
+        for i in range(used):
+            for j in range(width):
+                high[i * width + j] -= offset[j]
     if used > 8:
         add_halves[real](high, low, 8 * width)
     if used > 4:
@@ -133,12 +134,13 @@ cdef inline void end_lanes(
 
 
 cdef inline void add_across(
-    real *tag, summation mode, const chunk *part, worker *space, const scaling *scale, scaled_sums *sums,
-    exclusive_doubles high,
+    real *tag, summation mode, const chunk *part, worker *space, const scaling *scale,
+    const double *offsets, scaled_sums *sums, exclusive_doubles high,
 ) noexcept nogil:
     """The sums of a chunk of at most CHUNK positions of all slices.
 
-    ``mode`` is a constant; ``high``, that of ``space``, is reached by no other name.
+    ``mode`` is a constant; without ``offsets`` sums begin with that of the plan. ``high``, that of ``space``,
+    is reached by no other name.
     """
     cdef const lanes *group = part.group
     cdef real shift[MOST_LANES]
@@ -147,6 +149,7 @@ cdef inline void add_across(
     cdef real largest[MOST_LANES]
     cdef real others[MOST_LANES]
     cdef real absent[MOST_LANES]
+    cdef double offset[MOST_LANES]
     cdef real low[QUARTER * MOST_LANES]
     cdef real kept[4 * MOST_LANES]
     cdef real four[4]
@@ -163,7 +166,11 @@ cdef inline void add_across(
     cdef upcoming following = rows_that_follow[real](NULL, part)
     cdef Py_ssize_t n = group.plan.n, quarter = quarter_of(n), used = used_sums(n, part.stop - part.start)
     cdef Py_ssize_t start = part.start, count, i, j, k, width = lanes_of[real](NULL), positions = 0
-    begin_lanes[real](mode, group.plan.sums.offset, used, high, low)
+    for j in range(width):
+        offset[j] = initial_sum[real](
+            NULL, mode, group.plan.sums.offset if offsets == NULL else offsets[j]
+        )
+    begin_lanes[real](offset, used, high, low)
     # In memory of its own the compiler sees that no store into the panel can change them.
     for j in range(width):
         shift[j], exponent[j] = <real> scale.shift[j], <real> scale.exponent[j]
@@ -221,7 +228,7 @@ cdef inline void add_across(
             sums.ties[j] = positions - others[j]
         else:
             sums.largest[j] = largest[j]
-    end_lanes[real](mode, group.plan.sums.offset, used, high, low, sums)
+    end_lanes[real](offset, used, high, low, sums)
 
 
 # ---- results ---------------------------------------------------------------------------------------

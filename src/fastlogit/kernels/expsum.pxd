@@ -10,9 +10,10 @@ segments one after the other. No memory of an array is known here.
 """
 
 from libc.math cimport copysign, copysignf
+from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
-from fastlogit.kernels.arithmetic cimport float32, float64, real, residual64
+from fastlogit.kernels.arithmetic cimport bits64, float32, float64, from_bits64, real, residual64
 from fastlogit.kernels.doubles cimport add_by_size, add_exactly, renormalise
 from fastlogit.kernels.formulas cimport HEADROOM, TWO_MINUS_HEADROOM
 from fastlogit.kernels.terms cimport exp_double, exp_range, exp_term
@@ -26,6 +27,8 @@ cdef enum:
     BLOCK = 64  # positions whose quarters are added first
     QUARTER = 16
     CHUNK = 4096  # positions whose sum is scaled by one element
+    # Chunks of kept terms that may begin with one offset: small ones among more lose too many digits.
+    CHUNKS_OF_OFFSET = 8
 
 
 cdef extern from *:
@@ -35,6 +38,9 @@ cdef extern from *:
        2^138 (`most_above`); in a slice of one block, 4 of less than 2^121. */
     #define OFFSET_OF_KEPT 0x1.8p148
     #define OFFSET_OF_KEPT_BLOCK 0x1.8p129
+    /* The same for a chunk whose largest term is known, times the power of two below that: 256 terms of less
+       than twice this power are 2^9, and the offset holds a third of itself more. */
+    #define OFFSET_PER_TERM 0x1.8p10
     /* Where the largest is taken off again, what the others come to has to have its digits beside the offset.
        The offset is the smallest that holds 4 m terms of less than 2^133, m the blocks of a chunk; of one
        block 4 terms of less than 2^121. */
@@ -46,9 +52,11 @@ cdef extern from *:
     #define TWO_MINUS_36 0x1p-36
     /* Below this part of the largest term a float32 sum has lost digits of the others. */
     #define TWO_MINUS_24_DOUBLE 0x1p-24
+    #define EXPONENT_BITS 0x7ff0000000000000ULL
     """
-    const double OFFSET_OF_KEPT, OFFSET_OF_KEPT_BLOCK, OFFSET_PER_BLOCK, OFFSET_OF_BLOCK
+    const double OFFSET_OF_KEPT, OFFSET_OF_KEPT_BLOCK, OFFSET_PER_TERM, OFFSET_PER_BLOCK, OFFSET_OF_BLOCK
     const double TWO_MINUS_41, TWO_MINUS_36, TWO_MINUS_24_DOUBLE
+    const uint64_t EXPONENT_BITS
 
 
 cdef struct sum_range:
@@ -254,6 +262,20 @@ cdef inline Py_ssize_t mend_scaling(
             count += 1
     choose_scaling[real](NULL, reference, width, scale)
     return count
+
+
+cdef inline void fit_offsets(
+    real *tag, const double *largest, const scaling *scale, Py_ssize_t width, double *offsets
+) noexcept nogil:
+    """What sums of kept terms begin with in a chunk with these largest elements."""
+    cdef real term, tail
+    cdef Py_ssize_t j
+    for j in range(width):
+        term = exp_term[real](
+            <real> largest[j], True, <real> scale.shift[j], <real> scale.exponent[j], <real> scale.lowest[j],
+            &tail,
+        )
+        offsets[j] = from_bits64(bits64(term) & EXPONENT_BITS) * OFFSET_PER_TERM
 
 
 cdef inline void take_off_largest(

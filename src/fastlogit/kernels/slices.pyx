@@ -25,9 +25,9 @@ from fastlogit.kernels.blocks cimport (
     worker,
 )
 from fastlogit.kernels.expsum cimport (
-    BLOCK, CHUNK, KEPT, KEPT_SHIFTED, MOST_LANES, WITH_LARGEST, WITHOUT_LARGEST, choose_scaling, mend_scaling,
-    merge_relative, merge_scaled, relate, relative_sums, scaled_sums, scaling, slice_sums,
-    take_off_largest,
+    BLOCK, CHUNK, CHUNKS_OF_OFFSET, KEPT, KEPT_SHIFTED, MOST_LANES, WITH_LARGEST, WITHOUT_LARGEST,
+    choose_scaling, fit_offsets, mend_scaling, merge_relative, merge_scaled, relate, relative_sums,
+    scaled_sums, scaling, slice_sums, take_off_largest,
 )
 from fastlogit.kernels.memory cimport end_streaming
 from fastlogit.kernels.slice_functions cimport RESULT, coefficients, prepare
@@ -100,9 +100,9 @@ cdef void add_unsettled(
     choose_scaling[real](NULL, largest, width, &better)
     memcpy(anew.largest, largest, sizeof(largest))
     if part.group.runs == ALONG:
-        add_along[real](NULL, WITHOUT_LARGEST, part, space, &better, settled, &anew)
+        add_along[real](NULL, WITHOUT_LARGEST, part, space, &better, settled, NULL, &anew)
     else:
-        add_across[real](NULL, WITHOUT_LARGEST, part, space, &better, &anew, space.high)
+        add_across[real](NULL, WITHOUT_LARGEST, part, space, &better, NULL, &anew, space.high)
     for j in range(part.group.count):
         if not settled[j]:
             sums.largest[j], sums.ties[j] = anew.largest[j], anew.ties[j]
@@ -133,9 +133,9 @@ cdef void add_chunk(real *tag, const chunk *part, worker *space, relative_sums *
     choose_scaling[real](NULL, reference, width, &scale)
     if scale.shifted < width:
         if part.group.runs == ALONG:
-            add_along[real](NULL, WITH_LARGEST, part, space, &scale, NULL, &scaled)
+            add_along[real](NULL, WITH_LARGEST, part, space, &scale, NULL, NULL, &scaled)
         else:
-            add_across[real](NULL, WITH_LARGEST, part, space, &scale, &scaled, space.high)
+            add_across[real](NULL, WITH_LARGEST, part, space, &scale, NULL, &scaled, space.high)
         take_off_largest[real](NULL, &part.group.plan.sums, &scale, width, &scaled, settled)
     else:
         for j in range(width):
@@ -158,14 +158,22 @@ cdef void keep_chunk(
     real *tag, const chunk *part, worker *space, const scaling *scale, scaled_sums *sums
 ) noexcept nogil:
     """Terms stand in ``out`` then, or in the scratch memory if that holds all positions."""
+    cdef double largest[MOST_LANES]
+    cdef double fitted[MOST_LANES]
+    cdef const double *offsets = NULL
+    if real is float64:
+        if part.group.plan.n > CHUNKS_OF_OFFSET * CHUNK:
+            find_largest[real](NULL, part, space, largest)
+            fit_offsets[real](NULL, largest, scale, computed_lanes[real](NULL, part.group), fitted)
+            offsets = fitted
     if part.group.runs == ALONG and scale.shifted:
-        add_along[real](NULL, KEPT_SHIFTED, part, space, scale, NULL, sums)
+        add_along[real](NULL, KEPT_SHIFTED, part, space, scale, NULL, offsets, sums)
     elif part.group.runs == ALONG:
-        add_along[real](NULL, KEPT, part, space, scale, NULL, sums)
+        add_along[real](NULL, KEPT, part, space, scale, NULL, offsets, sums)
     elif scale.shifted:
-        add_across[real](NULL, KEPT_SHIFTED, part, space, scale, sums, space.high)
+        add_across[real](NULL, KEPT_SHIFTED, part, space, scale, offsets, sums, space.high)
     else:
-        add_across[real](NULL, KEPT, part, space, scale, sums, space.high)
+        add_across[real](NULL, KEPT, part, space, scale, offsets, sums, space.high)
 
 
 cdef inline void guess_scaling(
