@@ -3,7 +3,7 @@
 Arrays come as an address, a shape and strides in bytes; sums of lanes as rows of float64.
 """
 
-from libc.stdint cimport uintptr_t
+from libc.stdint cimport uint64_t, uintptr_t
 from libc.string cimport memcpy
 
 from fastlogit.kernels.arithmetic cimport float32, float64, real
@@ -11,12 +11,17 @@ from fastlogit.kernels.blocks cimport ALONG, begin_work, lanes, locate, make_pla
 from fastlogit.kernels.expsum cimport (
     BLOCK, choose_scaling, merge_relative, merge_scaled, relate, relative_sums, scaled_sums, scaling,
 )
+from fastlogit.kernels.fixed_point cimport FRACTION, exp_fraction
 from fastlogit.kernels.panels cimport position_of, scatter
+from fastlogit.kernels.scratch cimport begin_scratch
 from fastlogit.kernels.slices cimport LOGSUMEXP, slice_function, slices
 from fastlogit.kernels.staging cimport stage_lane, stage_panel, unstage_lane
 from fastlogit.kernels.strided cimport (
     add_axis, add_masked_axis, append_axis, begin_walk, merge_axes, pad_axes, walk,
 )
+
+if begin_scratch():
+    raise MemoryError("the system has no key left (pthread_key_create)")
 
 
 # ---- sums ------------------------------------------------------------------------------------------
@@ -84,6 +89,16 @@ def related(const double[::1] reference, const double[:, ::1] rows, bint is_floa
     if is_float32:
         return related_as[float32](NULL, reference, rows)
     return related_as[float64](NULL, reference, rows)
+
+
+# ---- exponentials in fixed point -------------------------------------------------------------------
+
+
+def exponential_in_fixed_point(double x, double rest):
+    """k, and the 192 bits of f, where exp(x + rest) is 2^-k (1 + f)."""
+    cdef uint64_t f[FRACTION]
+    cdef int k = exp_fraction(x, rest, f), i
+    return k, sum(int(f[i]) << (64 * i) for i in range(FRACTION))
 
 
 # ---- where slices lie ------------------------------------------------------------------------------

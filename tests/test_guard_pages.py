@@ -1,8 +1,8 @@
 """Nothing is read or written but the elements.
 
-Arrays end where a page ends that is followed by a forbidden one, or begin where one begins: a byte too far ends
-the process. All other bytes on the pages, those between the elements of a strided view too, have a pattern
-which must not change. The suite runs a part; ``pytest -m slow tests/test_guard_pages.py`` runs all.
+Arrays end where a page ends that is followed by a forbidden one, or begin where one begins: a byte too far
+ends the process. All other bytes on the pages, those between the elements of a strided view too, have a
+pattern which must not change. The suite runs a part; ``pytest -m slow tests/test_guard_pages.py`` runs all.
 """
 
 import itertools

@@ -120,6 +120,31 @@ def test_relate(units, is_float32, reach, most):
             assert relative_error(got, exact) < 0.05 * 2.0**-53
 
 
+# Exponentials in fixed point
+
+
+def test_exponentials_in_fixed_point(units):
+    """All of the range, and next to multiples of ln 2, where the reduction goes one way or the other."""
+    rng = np.random.default_rng(5)
+    multiples = -np.log(2) * rng.integers(1, 3174, 300)
+    arguments = np.concatenate(
+        [
+            rng.uniform(-2200, 0, 600),
+            *(multiples + offset * np.spacing(multiples) for offset in range(-3, 4)),
+            -(2.0 ** -rng.uniform(0, 300, 200)),
+            [0.0, -2200.0, -np.log(2), -5e-324],
+        ]
+    ).clip(-2200, 0)
+    for x in arguments:
+        for rest in (0.0, 0.4 * np.spacing(x), -0.4 * np.spacing(x)):
+            rest = min(rest, -x)
+            k, fraction = units.exponential_in_fixed_point(x, rest)
+            with mpmath.workprec(400):
+                exact = mpmath.exp(mpmath.mpf(x) + mpmath.mpf(rest)) * mpmath.mpf(2) ** k
+                got = 1 + mpmath.mpf(fraction) * mpmath.mpf(2) ** -192
+                assert abs(got / exact - 1) < mpmath.mpf(2) ** -180, (x, rest)
+
+
 # Axes
 
 

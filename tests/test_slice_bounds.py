@@ -133,6 +133,34 @@ def test_results_just_below_powers_of_two(name, dtype):
     assert worst[0] <= AXIS_BOUND_ULP, worst
 
 
+@pytest.mark.parametrize("count", [2**22, 2**23])
+@pytest.mark.parametrize("position", [0, 2**22 - 1])
+def test_chunks_of_small_terms(count, position):
+    """One large term, and chunks that hold nothing but 2^-25 of it: 2.6 and 4.7 ulp with one offset for all.
+
+    Of the elements whose terms t are just below 2^-25 this one loses most: s = s + 4 t, 64 times, is off by
+    17 half units.
+    """
+    x = np.full(count + 1, float.fromhex("-0x1.15c0148c08028p+4"))
+    x[position] = 0
+    assert largest_error("softmax", x) <= AXIS_BOUND_ULP
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_chunks_of_small_terms_in_some_of_several_slices(axis):
+    """Each slice has an offset of its own in each chunk, in panels as well."""
+    small = float.fromhex("-0x1.15c0148c08028p+4")
+    x = np.full((40, 2**16 + 3), small)
+    x[::2, 5] = 0
+    x[::3, 40_000] = 3
+    x[7, 50_000:] = -1000
+    x[8] = np.linspace(-3000, 0, x.shape[1])
+    shares = fastlogit.softmax(np.moveaxis(x, 1, axis).copy(), axis=axis)
+    for row, share in zip(x, np.moveaxis(shares, axis, 1), strict=True):
+        np.testing.assert_array_equal(share, fastlogit.softmax(row))
+    assert max(largest_error("softmax", row) for row in (x[0], x[3], x[6], x[7])) <= AXIS_BOUND_ULP
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_power_of_two_of_equal_elements(dtype):
     """Each has exactly its share, but in float32 without fused multiply-add, where it may be a unit less."""

@@ -44,7 +44,6 @@ LOOPS = [
     # One mode of summation a copy; of add_block two, for whole blocks and for the last.
     Loops("slices", "add_block", BOTH, loops=1, copies=8),
     Loops("slices", "add_across", BOTH, loops=2, copies=4),
-    Loops("slices", "begin_lanes", ("float64",), loops=1, copies=3),
     Loops("slices", "end_lanes", ("float64",), loops=1, copies=3),
     Loops("slices", "add_halves", BOTH, loops=1, copies=16),
     Loops("slices", "take_off_largest", BOTH, loops=2),

@@ -8,7 +8,7 @@ from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
 from fastlogit.kernels.arithmetic cimport exclusive_bytes, exclusive_doubles, float32, float64, real
-from fastlogit.kernels.blocks cimport SCRATCH, chunk, lanes, what_follows, worker
+from fastlogit.kernels.blocks cimport SCRATCH, chunk, lanes, offset_of, what_follows, worker
 from fastlogit.kernels.expsum cimport (
     BLOCK, MOST_LANES, QUARTER, add_four, add_halves, initial_sum, keeps, kept_term, leaves_out,
     lanes_of, quarter_of, scaled_sums, scaling, shifts, summation,
@@ -102,23 +102,24 @@ cdef inline Py_ssize_t used_sums(Py_ssize_t n, Py_ssize_t count) noexcept nogil:
 
 
 cdef inline void begin_lanes(
-    summation mode, double offset, Py_ssize_t used, exclusive_doubles high, real *low
+    const double *offset, Py_ssize_t used, exclusive_doubles high, real *low
 ) noexcept nogil:
     cdef Py_ssize_t i, width = lanes_of[real](NULL)
-    for i in range(used * width):
-        high[i] = initial_sum[real](NULL, mode, offset)
+    for i in range(used):
+        memcpy(&high[i * width], offset, width * sizeof(double))
     for i in range(used * width):
         low[i] = 0
 
 
 cdef inline void end_lanes(
-    summation mode, double offset, Py_ssize_t used, exclusive_doubles high, real *low, scaled_sums *sums
+    const double *offset, Py_ssize_t used, exclusive_doubles high, real *low, scaled_sums *sums
 ) noexcept nogil:
     """From the sums of each position of a quarter to those of the slices."""
     cdef Py_ssize_t i, j, width = lanes_of[real](NULL)
     if real is float64:
-        for i in range(used * width):
-            high[i] -= initial_sum[real](NULL, mode, offset)
+        for i in range(used):
+            for j in range(width):
+                high[i * width + j] -= offset[j]
     if used > 8:
         add_halves[real](high, low, 8 * width)
     if used > 4:
@@ -149,6 +150,7 @@ cdef inline void add_across(
     cdef real absent[MOST_LANES]
     cdef real kept[4 * MOST_LANES]
     cdef real *low = <real *> memory_of_low
+    cdef double *offset = space.chunk.offset
     cdef real four[4]
     cdef real terms[4]
     cdef real tails[4]
@@ -163,7 +165,9 @@ cdef inline void add_across(
     cdef upcoming following = rows_that_follow[real](NULL, part)
     cdef Py_ssize_t n = group.plan.n, quarter = quarter_of(n), used = used_sums(n, part.stop - part.start)
     cdef Py_ssize_t start = part.start, count, i, j, k, width = lanes_of[real](NULL), positions = 0
-    begin_lanes[real](mode, group.plan.sums.offset, used, high, low)
+    for j in range(width):
+        offset[j] = initial_sum[real](NULL, mode, offset_of(mode, part, space, j))
+    begin_lanes[real](offset, used, high, low)
     # In memory of its own the compiler sees that no store into the panel can change them.
     for j in range(width):
         shift[j], exponent[j] = <real> scale.shift[j], <real> scale.exponent[j]
@@ -221,7 +225,7 @@ cdef inline void add_across(
             sums.ties[j] = positions - others[j]
         else:
             sums.largest[j] = largest[j]
-    end_lanes[real](mode, group.plan.sums.offset, used, high, low, sums)
+    end_lanes[real](offset, used, high, low, sums)
 
 
 # ---- results ---------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy
 
 from fastlogit.kernels.arithmetic cimport float32, real
-from fastlogit.kernels.blocks cimport chunk, lane_of, lanes, what_follows, worker
+from fastlogit.kernels.blocks cimport chunk, lane_of, lanes, offset_of, what_follows, worker
 from fastlogit.kernels.expsum cimport (
     BLOCK, CHUNK, QUARTER, add_four, add_halves, initial_sum, keeps, kept_term, leaves_out, quarter_of,
     scaled_sums, scaling, shifts, summation,
@@ -158,13 +158,13 @@ cdef inline void add_block(
 
 
 cdef inline void end_lane(
-    summation mode, const lanes *group, Py_ssize_t lane, double *high, real *low, real *largest,
-    real *others, scaled_sums *sums,
+    summation mode, double offset, Py_ssize_t lane, double *high, real *low, real *largest, real *others,
+    scaled_sums *sums,
 ) noexcept nogil:
     """From the sums of each position of a quarter to those of the slice, but for its ties."""
     cdef Py_ssize_t i
     for i in range(QUARTER):
-        high[i] -= initial_sum[real](NULL, mode, group.plan.sums.offset)
+        high[i] -= initial_sum[real](NULL, mode, offset)
     add_halves[real](high, low, 8)
     add_halves[real](high, low, 4)
     add_halves[real](high, low, 2)
@@ -202,6 +202,7 @@ cdef inline void add_along(
     cdef real *x
     cdef real *out
     cdef const char *next_x
+    cdef double offset
     cdef Py_ssize_t n = part.stop - part.start, whole = n // BLOCK, quarter = quarter_of(group.plan.n), i, j
     for j in range(group.count):
         if passed_over != NULL and passed_over[j]:
@@ -216,7 +217,8 @@ cdef inline void add_along(
             x = lane_of[real](&group.x, j, part.start, NULL)
             out = kept_terms[real](NULL, group, space, j, part.start)
             next_x = what_follows[real](NULL, part) + j * group.x.lane_stride
-        begin_lane[real](mode, group.plan.sums.offset, <real> sums.largest[j], high, low, largest, others)
+        offset = offset_of(mode, part, space, j)
+        begin_lane[real](mode, offset, <real> sums.largest[j], high, low, largest, others)
         for i in range(whole):
             prefetch(next_x + i * BLOCK * sizeof(real), BLOCK * sizeof(real))
             add_block[real](x + i * BLOCK, mode, of_lane, largest, high, low, others, kept)
@@ -229,7 +231,7 @@ cdef inline void add_along(
             if keeps(mode):
                 collect[real](kept, n - whole * BLOCK, quarter, out + whole * BLOCK)
             sums.ties[j] += BLOCK
-        end_lane[real](mode, group, j, high, low, largest, others, sums)
+        end_lane[real](mode, offset, j, high, low, largest, others, sums)
         if keeps(mode) and group.staged:
             unstage_lane[real](&group.terms, j, part.start, part.stop, out)
 

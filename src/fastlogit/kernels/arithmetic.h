@@ -84,6 +84,26 @@ static inline float fastlogit_residual32(float a, float b, float c)
 }
 #endif
 
+/* The 128 bits of a product of integers: the lower half, and the upper one through ``high``. */
+#if defined(__SIZEOF_INT128__)
+static inline uint64_t fastlogit_multiply_integers(uint64_t a, uint64_t b, uint64_t *high)
+{
+    __extension__ typedef unsigned __int128 uint128;
+    uint128 product = (uint128)a * b;
+    *high = (uint64_t)(product >> 64);
+    return (uint64_t)product;
+}
+#else
+static inline uint64_t fastlogit_multiply_integers(uint64_t a, uint64_t b, uint64_t *high)
+{
+    uint64_t a_low = (uint32_t)a, a_high = a >> 32, b_low = (uint32_t)b, b_high = b >> 32;
+    uint64_t low = a_low * b_low, middle = a_high * b_low + (low >> 32);
+    uint64_t other = a_low * b_high + (uint32_t)middle;
+    *high = a_high * b_high + (middle >> 32) + (other >> 32);
+    return (other << 32) | (uint32_t)low;
+}
+#endif
+
 /* The floating-point environment of the thread, set aside while a kernel runs: to nearest, subnormal
    numbers kept (another library may have switched them off for the whole process), and no flag raised
    that the caller could see. */

@@ -26,6 +26,8 @@ cdef extern from "arithmetic.h" nogil:
     float residual_with_tail32 "fastlogit_residual_with_tail32"(
         float a, float b, float b_tail, float c) noexcept
 
+    uint64_t multiply_integers "fastlogit_multiply_integers"(uint64_t a, uint64_t b, uint64_t *high) noexcept
+
     const bint FUSED "FASTLOGIT_FUSED"
 
     ctypedef struct environment "fastlogit_environment":

@@ -9,8 +9,8 @@ from libc.stdint cimport uintptr_t
 
 from fastlogit.kernels.arithmetic cimport real
 from fastlogit.kernels.expsum cimport (
-    BLOCK, CHUNK, LANES_32, LANES_64, MOST_LANES, QUARTER, lanes_of, range_of_sums, scaled_sums, scaling,
-    slice_sums, sum_range,
+    BLOCK, CHUNK, LANES_32, LANES_64, MOST_LANES, QUARTER, keeps, lanes_of, range_of_sums, scaled_sums,
+    scaling, slice_sums, sum_range, summation,
 )
 from fastlogit.kernels.memory cimport LINE
 from fastlogit.kernels.panels cimport array_part, position_of
@@ -80,6 +80,7 @@ cdef struct chunk_work:
     # What the sums of a chunk are made of.
     double reference[MOST_LANES]
     double largest[MOST_LANES]
+    double offset[MOST_LANES]  # what float64 sums begin with, given if `sum_range` says `fitted`
     scaling scale
     scaling better_scale
     scaled_sums sums
@@ -254,6 +255,15 @@ cdef inline void locate(const plan *planned, Py_ssize_t index, lanes *group) noe
     group.count = min(planned.width, kept.shape[lane_axis] - lane)
     group.runs = planned.runs
     group.staged = planned.staged or (group.runs == ACROSS and group.count < planned.width)
+
+
+cdef inline double offset_of(
+    summation mode, const chunk *part, const worker *space, Py_ssize_t lane
+) noexcept nogil:
+    """What a float64 sum of the chunk begins with. ``mode`` is a constant."""
+    if keeps(mode) and part.group.plan.sums.fitted:
+        return space.chunk.offset[lane]
+    return part.group.plan.sums.offset
 
 
 cdef inline chunk first_block(const lanes *group, Py_ssize_t start, Py_ssize_t stop) noexcept nogil:

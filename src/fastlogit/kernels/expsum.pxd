@@ -10,9 +10,10 @@ segments one after the other. No memory of an array is known here.
 """
 
 from libc.math cimport copysign, copysignf
+from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
-from fastlogit.kernels.arithmetic cimport float32, float64, real, residual64
+from fastlogit.kernels.arithmetic cimport bits64, float32, float64, from_bits64, real, residual64
 from fastlogit.kernels.doubles cimport add_by_size, add_exactly, renormalise
 from fastlogit.kernels.formulas cimport HEADROOM, TWO_MINUS_HEADROOM
 from fastlogit.kernels.terms cimport exp_double, exp_range, exp_term
@@ -26,6 +27,8 @@ cdef enum:
     BLOCK = 64  # positions whose quarters are added first
     QUARTER = 16
     CHUNK = 4096  # positions whose sum is scaled by one element
+    # Chunks of kept terms that may begin with one offset: small ones among more lose too many digits.
+    CHUNKS_OF_OFFSET = 8
 
 
 cdef extern from *:
@@ -35,6 +38,9 @@ cdef extern from *:
        2^138 (`most_above`); in a slice of one block, 4 of less than 2^121. */
     #define OFFSET_OF_KEPT 0x1.8p148
     #define OFFSET_OF_KEPT_BLOCK 0x1.8p129
+    /* The same for a chunk whose largest term is known, times the power of two below that: 256 terms of less
+       than twice this power are 2^9, and the offset holds a third of itself more. */
+    #define OFFSET_PER_TERM 0x1.8p10
     /* Where the largest is taken off again, what the others come to has to have its digits beside the offset.
        The offset is the smallest that holds 4 m terms of less than 2^133, m the blocks of a chunk; of one
        block 4 terms of less than 2^121. */
@@ -47,14 +53,17 @@ cdef extern from *:
     /* float32: each of the additions to the sum that has the largest term, one a block, may lose 2^-53 of
        that, and all the same way. Beside others that weigh 2^-24 of it for each block they lose 2^-29. */
     #define TWO_MINUS_24_DOUBLE 0x1p-24
+    #define EXPONENT_BITS 0x7ff0000000000000ULL
     """
-    const double OFFSET_OF_KEPT, OFFSET_OF_KEPT_BLOCK, OFFSET_PER_BLOCK, OFFSET_OF_BLOCK
+    const double OFFSET_OF_KEPT, OFFSET_OF_KEPT_BLOCK, OFFSET_PER_TERM, OFFSET_PER_BLOCK, OFFSET_OF_BLOCK
     const double TWO_MINUS_41, TWO_MINUS_36, TWO_MINUS_24_DOUBLE
+    const uint64_t EXPONENT_BITS
 
 
 cdef struct sum_range:
     # Of the sums over slices of one length.
     double offset  # what float64 sums begin with
+    bint fitted  # instead, those of kept terms begin with what fits the largest element of the chunk
     double least  # what terms without the largest have to weigh to keep their digits beside the offset
     double least_part  # the same of float32 terms, as a part of the largest
 
@@ -62,6 +71,7 @@ cdef struct sum_range:
 cdef inline sum_range range_of_sums(bint keeps_terms, Py_ssize_t n) noexcept nogil:
     cdef sum_range these
     cdef double blocks = 1
+    these.fitted = keeps_terms and n > CHUNKS_OF_OFFSET * CHUNK
     if keeps_terms:
         these.offset = OFFSET_OF_KEPT_BLOCK if n <= BLOCK else OFFSET_OF_KEPT
     else:
@@ -265,6 +275,20 @@ cdef inline Py_ssize_t mend_scaling(
     return count
 
 
+cdef inline void fit_offsets(
+    real *tag, const double *largest, const scaling *scale, Py_ssize_t width, double *offsets
+) noexcept nogil:
+    """What sums of kept terms begin with in a chunk with these largest elements."""
+    cdef real term, tail
+    cdef Py_ssize_t j
+    for j in range(width):
+        term = exp_term[real](
+            <real> largest[j], True, <real> scale.shift[j], <real> scale.exponent[j], <real> scale.lowest[j],
+            &tail,
+        )
+        offsets[j] = from_bits64(bits64(term) & EXPONENT_BITS) * OFFSET_PER_TERM
+
+
 cdef inline void take_off_largest(
     real *tag, const sum_range *begun, const scaling *scale, Py_ssize_t width, scaled_sums *sums,
     bint *settled,
@@ -275,6 +299,7 @@ cdef inline void take_off_largest(
     beside what the sums began with, since its rounding errors are not added exactly. NaN never settles.
     """
     cdef double enough[MOST_LANES]
+    cdef double shift, distance
     cdef real term, tail
     cdef Py_ssize_t j
     for j in range(width):
@@ -291,12 +316,9 @@ cdef inline void take_off_largest(
             renormalise(&sums.high[j], &sums.low[j])
             enough[j] = sums.high[j] - begun.least
     for j in range(width):
-        # All three are computed: what is loaded in one branch alone keeps the loop scalar without masks.
-        settled[j] = (
-            (enough[j] >= 0)
-            & (scale.shift[j] == 0)
-            & (sums.largest[j] - scale.reference[j] <= most_above[real](NULL, False))
-        )
+        # Read whatever the others say: a loop that reads only at times is not vectorised by SSE.
+        shift, distance = scale.shift[j], sums.largest[j] - scale.reference[j]
+        settled[j] = enough[j] >= 0 and shift == 0 and distance <= most_above[real](NULL, False)
 
 
 cdef inline void relate(

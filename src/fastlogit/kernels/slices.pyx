@@ -25,9 +25,8 @@ from fastlogit.kernels.blocks cimport (
     locate, make_plan, plan, worker, worker_of,
 )
 from fastlogit.kernels.expsum cimport (
-    BLOCK, CHUNK, KEPT, KEPT_SHIFTED, WITH_LARGEST, WITHOUT_LARGEST, choose_scaling, mend_scaling,
-    merge, relate, relative_sums, scaled_sums, scaling, slice_sums, summation,
-    take_off_largest,
+    BLOCK, CHUNK, KEPT, KEPT_SHIFTED, WITH_LARGEST, WITHOUT_LARGEST, choose_scaling, fit_offsets,
+    mend_scaling, merge, relate, relative_sums, scaled_sums, scaling, slice_sums, summation, take_off_largest,
 )
 from fastlogit.kernels.memory cimport end_streaming
 from fastlogit.kernels.scratch cimport begin_scratch
@@ -112,9 +111,7 @@ cdef void add_unsettled(real *tag, const chunk *part, worker *space) noexcept no
             scale.shift[j], scale.exponent[j] = better.shift[j], better.exponent[j]
 
 
-cdef inline void mend_infinite(
-    real *tag, const chunk *part, relative_sums *sums
-) noexcept nogil:
+cdef inline void mend_infinite(real *tag, const chunk *part, relative_sums *sums) noexcept nogil:
     """Beside an infinite largest element the others come to nothing, unless one is NaN."""
     cdef Py_ssize_t j
     for j in range(part.group.count):
@@ -159,6 +156,11 @@ cdef void keep_chunk(
     real *tag, const chunk *part, worker *space, const scaling *scale, scaled_sums *sums
 ) noexcept nogil:
     """Terms stand in ``out`` then, or in the scratch memory if that holds all positions."""
+    cdef chunk_work *work = &space.chunk
+    if real is float64:
+        if part.group.plan.sums.fitted:
+            find_largest[real](NULL, part, space, work.largest)
+            fit_offsets[real](NULL, work.largest, scale, computed_lanes[real](NULL, part.group), work.offset)
     if part.group.runs == ALONG and scale.shifted:
         add_along[real](NULL, KEPT_SHIFTED, part, space, scale, NULL, sums)
     elif part.group.runs == ALONG:
