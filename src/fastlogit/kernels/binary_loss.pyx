@@ -8,16 +8,16 @@ elements alone. The threads share out the chunks.
 
 from cpython.pycapsule cimport PyCapsule_New
 from cython.parallel cimport prange
-from libc.math cimport INFINITY, fabs
-from libc.stdint cimport uint64_t
+from libc.math cimport INFINITY, fabs, fabsf
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from fastlogit.kernels.arithmetic cimport bits64, enter, environment, float32, float64, leave, real
+from fastlogit.kernels.arithmetic cimport bits32, bits64, enter, environment, float32, float64, leave, real
 from fastlogit.kernels.binary_loss cimport binary_loss_kernels, binary_losses
 from fastlogit.kernels.doubles cimport add_exactly
 from fastlogit.kernels.logistic cimport (
-    USUAL_LOGIT, loss_and_derivatives, loss_of_label, loss_of_target,
+    USUAL_LOGIT, USUAL_LOGIT_32, loss_and_derivatives, loss_of_label, loss_of_target,
 )
 from fastlogit.kernels.operands cimport operand, put_elements, stage_elements, take_elements
 from fastlogit.kernels.views cimport contiguous
@@ -99,11 +99,14 @@ cdef inline void evaluate(
 
 
 cdef inline bint is_usual(const real[::1] x) noexcept nogil:
-    """Whether no logit is beyond USUAL_LOGIT; float32 does not ask."""
+    """Whether no logit is beyond what is usual; NaN is."""
     cdef uint64_t most = bits64(USUAL_LOGIT), beyond = 0
+    cdef uint32_t most32 = bits32(USUAL_LOGIT_32), beyond32 = 0
     cdef Py_ssize_t i
     if real is float32:
-        return True
+        for i in range(x.shape[0]):
+            beyond32 |= most32 - bits32(fabsf(x[i]))
+        return beyond32 >> 31 == 0
     else:
         for i in range(x.shape[0]):
             beyond |= most - bits64(fabs(x[i]))

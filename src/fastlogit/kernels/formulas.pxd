@@ -77,6 +77,12 @@ cdef extern from *:
     #define ATANH_FLOAT_4 0x1.c72c309feafcp-3
     #define ATANH_FLOAT_5 0x1.72167c32e35e6p-3
     #define ATANH_FLOAT_6 0x1.63fce4a4fd21cp-3
+    /* The same in float32 for |s| <= 1/3: 2^-33.0. */
+    #define ATANH_1_32 0x1.555558p-1f
+    #define ATANH_2_32 0x1.9996d8p-2f
+    #define ATANH_3_32 0x1.25051p-2f
+    #define ATANH_4_32 0x1.b72bb8p-3f
+    #define ATANH_5_32 0x1.f08af8p-3f
     """
     const double TWO_52, TWO_64, TWO_MINUS_64, TWO_MINUS_96, HEADROOM, TWO_MINUS_HEADROOM
     const float TWO_MINUS_24
@@ -87,6 +93,7 @@ cdef extern from *:
     const double EXP_2, EXP_3, EXP_4, EXP_5, EXP_6, EXP_7, EXP_8, EXP_9, EXP_10, EXP_11
     const float EXP_2_32, EXP_3_32, EXP_4_32, EXP_5_32, EXP_6_32
     const double ATANH_1, ATANH_2, ATANH_3, ATANH_4, ATANH_5, ATANH_6, ATANH_7, ATANH_8
+    const float ATANH_1_32, ATANH_2_32, ATANH_3_32, ATANH_4_32, ATANH_5_32
     const double ATANH_FLOAT_1, ATANH_FLOAT_2, ATANH_FLOAT_3, ATANH_FLOAT_4, ATANH_FLOAT_5, ATANH_FLOAT_6
 
 

@@ -5,14 +5,16 @@ arithmetic, so that its roundings do not count beside the last one, and a sum of
 digits. float64 carries what its roundings lose up to the last.
 """
 
-from libc.math cimport INFINITY, fabs
+from libc.math cimport INFINITY, fabs, fabsf
 
 from fastlogit.kernels.arithmetic cimport (
-    FUSED, float32, float64, muladd64, real, residual64, residual_with_tail64,
+    FUSED, float32, float64, muladd32, muladd64, real, residual32, residual64, residual_with_tail32,
+    residual_with_tail64,
 )
 from fastlogit.kernels.doubles cimport add_exactly
 from fastlogit.kernels.formulas cimport (
-    LN2, LN2_HIGH, LN2_LOW, atanh_for_float, atanh_tail, exp_parts,
+    ATANH_1_32, ATANH_2_32, ATANH_3_32, ATANH_4_32, ATANH_5_32, LN2, LN2_HIGH,
+    LN2_LOW, atanh_tail, exp_parts,
 )
 
 
@@ -24,6 +26,8 @@ cdef extern from *:
 
 cdef enum:
     USUAL_LOGIT = 690  # abs(z) up to which E is normal
+    # In float32 E is above 2^-93 up to here, so that the tails of its quotients are normal, too.
+    USUAL_LOGIT_32 = 64
     # Up to here 2^500 E is normal, 1522 ln 2 = 1054.97. Beyond E counts as 0: it takes weights of more than
     # 2^447 to make the smallest subnormal of it.
     LARGEST_LOGIT = 1054
@@ -37,23 +41,71 @@ cdef struct logistic:
     double unit  # 1, or 2^-500 where E may be subnormal
 
 
-cdef inline logistic logistic_parts(real *tag, double z, bint usual) noexcept nogil:
-    """``usual``, a constant, says that abs(z) <= USUAL_LOGIT; float32 needs no more than is computed there.
+cdef struct logistic32:
+    float log1p
+    float lesser
+    float larger
 
-    log1p(E) = h ln 2 - 2 atanh(s) as in `log_expit_within`, within 0.45 ulp before the last rounding. One
-    division serves 1 + E and the denominator of s: what that costs in digits, the residuals give back.
+
+cdef inline logistic32 logistic_parts32(float z) noexcept nogil:
+    """In float32 arithmetic, for abs(z) <= USUAL_LOGIT_32. log1p(E) = 2 atanh(E / (2 + E)), whose terms are
+    all positive, is within 0.6 ulp, the others within 1: sums and quotients keep what their rounding loses.
     """
+    cdef logistic32 parts
+    cdef float power, p, p_tail, E, E_tail, one, one_tail, denominator, denominator_tail, inverse, reciprocal
+    cdef float s, s_tail, square, q
+    exp_parts[float32](-fabsf(z), 0, True, &power, &p, &p_tail)
+    E = muladd32(power, p, power)
+    E_tail = muladd32(power, p, power - E) + power * p_tail
+    one = 1 + E
+    one_tail = ((1 - one) + E) + E_tail
+    denominator = 2 + E
+    denominator_tail = ((2 - denominator) + E) + E_tail
+    inverse = 1 / (one * denominator)
+    reciprocal = inverse * one
+    s = E * reciprocal
+    s_tail = (residual32(s, denominator, E) + muladd32(-s, denominator_tail, E_tail)) * reciprocal
+    square = s * s
+    q = muladd32(square, ATANH_5_32, ATANH_4_32)
+    q = muladd32(square, q, ATANH_3_32)
+    q = muladd32(square, q, ATANH_2_32)
+    q = muladd32(square, q, ATANH_1_32)
+    parts.log1p = (s + s) + muladd32(s * square, q, s_tail + s_tail)
+    parts.larger = inverse * denominator
+    parts.larger = muladd32(parts.larger, residual_with_tail32(parts.larger, one, one_tail, 1), parts.larger)
+    parts.lesser = muladd32(E_tail, parts.larger, E * parts.larger)
+    return parts
+
+
+cdef inline logistic logistic_parts(real *tag, double z, bint usual) noexcept nogil:
+    """``usual``, a constant, says that abs(z) <= USUAL_LOGIT, in float32 USUAL_LOGIT_32.
+
+    float64: log1p(E) = h ln 2 - 2 atanh(s) as in `log_expit_within`, within 0.45 ulp before the last
+    rounding. One division serves 1 + E and the denominator of s: what that costs in digits, the residuals
+    give back. float32: `logistic_parts32`, and beyond E itself, which is 0 from USUAL_LOGIT on.
+    """
+    cdef logistic32 parts32
     cdef logistic parts
     cdef double a = fabs(z), bounded = a, h, base, power, p, p_tail, part, numerator, denominator, whole
     cdef double one, one_tail, inverse, reciprocal, s, error, leading, rest, beyond
     cdef double numerator_tail, denominator_tail
-    if real is float32 or not usual:
+    if not usual:
         bounded = USUAL_LOGIT if a > USUAL_LOGIT else a
+    parts.unit = 1
+    if real is float32:
+        parts32 = logistic_parts32(<float> z)
+        parts.log1p, parts.lesser, parts.larger = parts32.log1p, parts32.lesser, parts32.larger
+        parts.log1p_tail = 0
+        if not usual:
+            exp_parts[float64](-bounded, 0, False, &power, &p, &p_tail)
+            beyond = 0 if a > USUAL_LOGIT else muladd64(power, p, power)
+            parts.log1p = beyond if a > USUAL_LOGIT_32 else parts.log1p
+            parts.lesser = beyond if a > USUAL_LOGIT_32 else parts.lesser
+            parts.larger = 1 if a > USUAL_LOGIT_32 else parts.larger
+        return parts
     h = 1.0 if bounded < LN2 else 0.0
     base = (h + 1) + (h + 1)
-    exp_parts[float64](-bounded, 0, real is float64, &power, &p, &p_tail)
-    if real is float32:
-        power = 0 if a > USUAL_LOGIT else power
+    exp_parts[float64](-bounded, 0, True, &power, &p, &p_tail)
     part = power * p
     numerator = (h - power) - part
     denominator = base - numerator
@@ -63,12 +115,6 @@ cdef inline logistic logistic_parts(real *tag, double z, bint usual) noexcept no
     reciprocal = inverse * one
     s = numerator * reciprocal
     parts.larger = inverse * denominator
-    parts.unit = 1
-    if real is float32:
-        parts.log1p = muladd64(h, LN2, -atanh_for_float(s))
-        parts.log1p_tail = 0
-        parts.lesser = (power + part) * parts.larger
-        return parts
     numerator_tail = ((h - power) - numerator) - part
     one_tail = ((whole - one) + part) + (power - (whole - 1))
     if not FUSED:
@@ -111,6 +157,18 @@ cdef inline loss_and_derivatives loss_of_label(
     cdef logistic parts = logistic_parts[real](NULL, z, usual)
     cdef double t = -z if label == 1 else z, near = parts.log1p, near_tail = parts.log1p_tail, high, tail
     cdef double lesser = parts.lesser * parts.unit, wrong, outer
+    cdef float z32, t32, wrong32, larger32
+    if real is float32 and usual:
+        # Selected in float32, whose vectors are twice as long.
+        z32 = <float> z
+        t32 = -z32 if <float> label == 1 else z32
+        larger32 = <float> parts.larger
+        wrong32 = <float> parts.lesser if t32 <= 0 else larger32
+        result.gradient = -wrong32 if <float> label == 1 else wrong32
+        result.curvature = <float> parts.lesser * larger32
+        t32 = t32 if t32 > 0 else 0
+        result.loss = <double> t32 + near
+        return result
     if real is float32:
         result.loss = near if t <= 0 else t + near
     else:
