@@ -50,6 +50,10 @@ cdef struct worker:  # memory of one thread
 # ---- one block -------------------------------------------------------------------------------------
 
 
+cdef inline real times(real derivative, double factor) noexcept nogil:
+    return derivative * <real> factor
+
+
 cdef inline void evaluate(
     const real[::1] x, bint usual, bint plain, bint curved, worker *space, double factor
 ) noexcept nogil:
@@ -79,11 +83,11 @@ cdef inline void evaluate(
                     NULL, x[i + j], usual, target[i + j], weight[i + j], positive_weight[i + j]
                 )
             loss[j] = <real> result.loss
-            gradient[j] = <real> (result.gradient * factor)
+            gradient[j] = times[real](result.gradient, factor)
             if curved:
-                curvature[j] = <real> (result.curvature * factor)
+                curvature[j] = times[real](result.curvature, factor)
             if real is float32:
-                high[j] += result.loss
+                high[j] += loss[j]
             else:
                 add_exactly(&high[j], &low[j], result.loss)
         memcpy(<real *> space.loss + i, loss, sizeof(loss))

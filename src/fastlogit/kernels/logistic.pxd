@@ -53,15 +53,16 @@ cdef inline logistic32 logistic_parts32(float z) noexcept nogil:
     """
     cdef logistic32 parts
     cdef float power, p, p_tail, E, E_tail, one, one_tail, denominator, denominator_tail, inverse, reciprocal
-    cdef float s, s_tail, square, q
+    cdef float s, s_tail, square, q, unit = 1
     exp_parts[float32](-fabsf(z), 0, True, &power, &p, &p_tail)
     E = muladd32(power, p, power)
     E_tail = muladd32(power, p, power - E) + power * p_tail
-    one = 1 + E
-    one_tail = ((1 - one) + E) + E_tail
-    denominator = 2 + E
-    denominator_tail = ((2 - denominator) + E) + E_tail
-    inverse = 1 / (one * denominator)
+    # A literal 1 would be a double.
+    one = unit + E
+    one_tail = ((unit - one) + E) + E_tail
+    denominator = one + unit
+    denominator_tail = ((unit - denominator) + one) + one_tail
+    inverse = unit / (one * denominator)
     reciprocal = inverse * one
     s = E * reciprocal
     s_tail = (residual32(s, denominator, E) + muladd32(-s, denominator_tail, E_tail)) * reciprocal
@@ -72,7 +73,7 @@ cdef inline logistic32 logistic_parts32(float z) noexcept nogil:
     q = muladd32(square, q, ATANH_1_32)
     parts.log1p = (s + s) + muladd32(s * square, q, s_tail + s_tail)
     parts.larger = inverse * denominator
-    parts.larger = muladd32(parts.larger, residual_with_tail32(parts.larger, one, one_tail, 1), parts.larger)
+    parts.larger = muladd32(parts.larger, residual_with_tail32(parts.larger, one, one_tail, unit), parts.larger)
     parts.lesser = muladd32(E_tail, parts.larger, E * parts.larger)
     return parts
 
@@ -157,17 +158,18 @@ cdef inline loss_and_derivatives loss_of_label(
     cdef logistic parts = logistic_parts[real](NULL, z, usual)
     cdef double t = -z if label == 1 else z, near = parts.log1p, near_tail = parts.log1p_tail, high, tail
     cdef double lesser = parts.lesser * parts.unit, wrong, outer
-    cdef float z32, t32, wrong32, larger32
+    cdef float z32, t32, label32, wrong32, larger32, one32 = 1, zero32 = 0
     if real is float32 and usual:
         # Selected in float32, whose vectors are twice as long.
         z32 = <float> z
-        t32 = -z32 if <float> label == 1 else z32
+        label32 = <float> label
+        t32 = -z32 if label32 == one32 else z32
         larger32 = <float> parts.larger
-        wrong32 = <float> parts.lesser if t32 <= 0 else larger32
-        result.gradient = -wrong32 if <float> label == 1 else wrong32
+        wrong32 = <float> parts.lesser if t32 <= zero32 else larger32
+        result.gradient = -wrong32 if label32 == one32 else wrong32
         result.curvature = <float> parts.lesser * larger32
-        t32 = t32 if t32 > 0 else 0
-        result.loss = <double> t32 + near
+        t32 = t32 if t32 > zero32 else zero32
+        result.loss = t32 + <float> near
         return result
     if real is float32:
         result.loss = near if t <= 0 else t + near
