@@ -370,3 +370,94 @@ def test_joblib(run_python, tmp_path, backend, before):
     script.write_text(POOLS.format(before=BEFORE[before], after=code).replace("if True:\n", "if 1:\n", 1))
     run = f"import os, sys\nos.execv(sys.executable, [sys.executable, {str(script)!r}])"
     assert run_python(run, OMP_NUM_THREADS="2").startswith("done")
+
+
+# Other users of OpenMP and of threads, before and after
+
+OTHERS = {
+    "sklearn": """
+from sklearn.ensemble import HistGradientBoostingClassifier
+features = np.random.default_rng(0).normal(size=(2000, 5))
+def use_other():
+    HistGradientBoostingClassifier(max_iter=3).fit(features, features[:, 0] > 0)
+""",
+    "numexpr": """
+import numexpr
+numexpr.set_num_threads(THREADS)
+def use_other():
+    numexpr.evaluate("2 * x", {"x": x})
+""",
+    # Its OpenMP layer ends a child that uses it, on purpose; in the child only fastlogit is used.
+    "numba": """
+import numba
+@numba.njit(parallel=True)
+def twice(x):
+    for i in numba.prange(x.size):
+        x[i] *= 2
+def use_other():
+    twice(x.copy())
+""",
+}
+
+
+@pytest.mark.parametrize("first", ["import fastlogit", ""])
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_libraries(play, name, first):
+    pytest.importorskip(name, reason=f"{name} is not installed: a fork beside it was not tried")
+    play(
+        f"""
+{first}
+{OTHERS[name]}
+use_other()
+fork_and(check)
+check()
+use_other()
+fork_and(lambda: (check(), fork_and(check)))
+in_thread(lambda: (use_other(), fork_and(check)))
+check()
+use_other()
+""",
+        NUMBA_THREADING_LAYER="omp",
+    )
+
+
+DATA_LOADER = """
+import torch
+torch.set_num_threads(THREADS)
+{before}
+class Scores(torch.utils.data.Dataset):
+    def __len__(self):
+        return 8
+    def __getitem__(self, index):
+        import fastlogit
+        share() if index == 0 else None
+        return fastlogit.expit(np.full(200_000, index / 8.0))
+loader = torch.utils.data.DataLoader(Scores(), batch_size=2, num_workers=2, multiprocessing_context="fork")
+for _ in range(2):
+    batches = [batch.numpy() for batch in loader]
+    import fastlogit
+    for index, row in enumerate(np.concatenate(batches)):
+        assert (row == fastlogit.expit(index / 8.0)).all()
+"""
+
+
+@pytest.mark.parametrize("before", ["import fastlogit; fastlogit.expit(x)", "use_torch()"])
+def test_workers_of_a_data_loader(play_with_torch, before):
+    play_with_torch(DATA_LOADER.format(before=before))
+
+
+@pytest.mark.parametrize("before", ["nothing", "used"])
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_workers_of_dask(run_python, tmp_path, method, before):
+    pytest.importorskip("dask", reason="dask is not installed: its processes were not tried")
+    code = (
+        "import dask\n"
+        "        settings = {'scheduler': 'processes', 'num_workers': 2, "
+        f"'multiprocessing.context': {method!r}}}\n"
+        "        with dask.config.set(settings):\n"
+        "            test(dask.compute(*(dask.delayed(work)(k) for k in range(6))))\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(POOLS.format(before=BEFORE[before], after=code).replace("if True:\n", "if 1:\n", 1))
+    run = f"import os, sys\nos.execv(sys.executable, [sys.executable, {str(script)!r}])"
+    assert run_python(run, OMP_NUM_THREADS="2").startswith("done")

@@ -487,6 +487,91 @@ def test_concurrent_calls_give_the_same_bits(dtype):
     assert not failures
 
 
+def run_together(works):
+    """All at once, each in a Python thread of its own; what one of them raises is raised."""
+    with concurrent.futures.ThreadPoolExecutor(len(works)) as pool:
+        start = threading.Barrier(len(works))
+
+        def begin(work):
+            start.wait()
+            work()
+
+        for future in [pool.submit(begin, work) for work in works]:
+            future.result()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_many_python_threads_on_parts_of_one_array(dtype):
+    """64 of them write parts that share cache lines; what is not theirs they leave."""
+    fastlogit.set_num_threads(2)
+    calls = [function.call for function in FUNCTIONS.values()]
+    calls += [lambda x, out, f=f: f(x, -1, out=out) for f in (fastlogit.softmax, fastlogit.log_softmax)]
+    x = np.resize(FUNCTIONS["logit"].inputs(5000, dtype), 64 * 20_011)
+    cuts = [slice(k * 20_011, (k + 1) * 20_011) for k in range(64)]
+    for parts in (cuts, [slice(k, None, 64) for k in range(64)]):
+        for call in calls:
+            expected, got = x.copy(), x.copy()
+            for part in parts:
+                call(expected[part], out=expected[part])
+            run_together([lambda part=part: call(got[part], out=got[part]) for part in parts])
+            np.testing.assert_array_equal(bits(got), bits(expected))
+
+
+def test_many_python_threads_read_one_input():
+    fastlogit.set_num_threads(2)
+    x = FUNCTIONS["expit"].inputs(60_000, "float64")
+    expected = {function: bits(function(x)) for function in (fastlogit.expit, fastlogit.softmax)}
+    before = x.tobytes()
+
+    def work():
+        for function, result in expected.items():
+            np.testing.assert_array_equal(bits(function(x)), result)
+
+    run_together([work] * 64)
+    assert x.tobytes() == before
+
+
+@needs_openmp
+def test_numbers_of_threads_set_at_once():
+    """Calls in the midst of it are right, and a block that a thread is in holds for it."""
+    x = FUNCTIONS["expit"].inputs(60_000, "float32")
+    expected = bits(fastlogit.expit(x))
+
+    def set_numbers(first):
+        for n in range(200):
+            fastlogit.set_num_threads((first + n) % 4 + 1)
+            assert 1 <= fastlogit.get_num_threads() <= 4
+
+    def compute():
+        for n in range(100):
+            with fastlogit.num_threads(n % 3 + 5):
+                np.testing.assert_array_equal(bits(fastlogit.expit(x)), expected)
+                assert fastlogit.get_num_threads() == n % 3 + 5
+            np.testing.assert_array_equal(bits(fastlogit.expit(x)), expected)
+
+    run_together([lambda k=k: set_numbers(k) for k in range(4)] + [compute] * 4)
+
+
+@needs_openmp
+def test_limits_of_threadpoolctl_in_some_threads():
+    threadpoolctl = pytest.importorskip("threadpoolctl", reason="threadpoolctl is not installed")
+    x = FUNCTIONS["expit"].inputs(60_000, "float64")
+    expected = bits(fastlogit.softmax(x))
+    fastlogit.set_num_threads(3)
+
+    def limited():
+        for n in (1, 2):
+            with threadpoolctl.threadpool_limits(limits=n, user_api="openmp"):
+                assert fastlogit.get_num_threads() == n
+                np.testing.assert_array_equal(bits(fastlogit.softmax(x)), expected)
+
+    def unlimited():
+        for _ in range(50):
+            np.testing.assert_array_equal(bits(fastlogit.softmax(x)), expected)
+
+    run_together([limited] + [unlimited] * 4)
+
+
 @pytest.mark.skipif(
     not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has one lock for all threads"
 )

@@ -51,7 +51,16 @@ def short_waiting() -> Iterator[bool]:
 INHERITED_LIBGOMP = sys.platform == "linux" and is_forked() and is_libgomp_loaded()
 
 with short_waiting() as SPINS_SHORTLY:
-    from fastlogit import _threads  # noqa: F401
+    try:
+        from fastlogit import _threads  # noqa: F401
+    except ImportError as error:
+        if "interpreter" not in str(error):
+            raise
+        raise ImportError(
+            "fastlogit works in one interpreter of a process, like NumPy: the first that imports it. Import it in "
+            "the main interpreter only; for work at the same time use threads, which need no lock here, or "
+            "processes"
+        ) from error
 
 
 def waiting() -> str:
