@@ -117,6 +117,16 @@ def computed(form, operation, operands):
     if None not in values:
         exact = EXACT[operation](*values)
         return Number(form, "constant", (), rounded(exact, PRECISION[form], LEAST_EXPONENT[form]))
+    if operation == "fma" and None not in values[:2]:
+        product = values[0] * values[1]
+        if product == rounded(product, PRECISION[form], LEAST_EXPONENT[form]):
+            operation, operands = "add", (Number(form, "constant", (), product), operands[2])
+    if operation in ("add", "subtract"):  # of 0: no operation, or a change of sign
+        left, right = operands
+        if right.value == 0 and left.format == form:
+            return left
+        if left.value == 0 and right.format == form:
+            return right if operation == "add" else computed(form, "negate", (right,))
     node = Number(form, operation, tuple(operands))
     tracing.nodes.append(node)
     return node
@@ -278,7 +288,6 @@ def builtins(fused):
         "uint64_t": "uint64_t",
         "bint": "bint",
         "CAST": Cast,
-        "CONVERTED": converted,
         "ASSIGNED": assigned,
         "FUSED": fused,
         "fma": lambda a, b, c: fma(a, b, c, "float64"),

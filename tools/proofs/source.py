@@ -154,7 +154,7 @@ def translated(name, returned, arguments, body):
     module = ast.parse(f"def {name}({', '.join(n for *_, n in arguments)}, *, real=None):\n{text}")
     (function,) = module.body
     Conversions(name, returned, types | scalars, pointers).visit(function)
-    entry = [ast.parse(f"{n} = CONVERTED({t}, {n})").body[0] for n, t in scalars.items()]
+    entry = [ast.parse(f"{n} = ASSIGNED({t}, {n}, {name!r}, {n!r})").body[0] for n, t in scalars.items()]
     function.body[:0] = entry
     return ast.unparse(ast.fix_missing_locations(module))
 
