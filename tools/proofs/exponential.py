@@ -19,6 +19,8 @@ import traces
 
 LARGEST_R = 0.3467
 PIECES = 128
+TERMS = {k: f"EXP_{k}" for k in range(2, 12)}
+TERMS_32 = {k: f"EXP_{k}_32" for k in range(2, 7)}
 
 
 def sollya(text):
@@ -35,9 +37,9 @@ def polynomial(names):
 
 
 @functools.cache
-def polynomial_error():
+def polynomial_error(form="float64"):
     """Certified by Sollya: how far 1 + p without roundings is from exp(r), relative to that."""
-    terms = polynomial({k: f"EXP_{k}" for k in range(2, 12)})
+    terms = polynomial(TERMS if form == "float64" else TERMS_32)
     return sollya(f"sup(supnorm(1 + x + {terms}, exp(x), [-{LARGEST_R}; {LARGEST_R}], relative, 2^(-12)));")
 
 
@@ -52,6 +54,7 @@ def rounding_script(low, high):
         return cells[1][0]
 
     p, nodes, _ = traces.traced(replaced, call, x, reduced, rest, k)
+    traces.check_meaning(p, lambda high, low: high + low + traces.horner(TERMS, high + low), "high", "low")
     script = gappa.Script(nodes)
     return (
         script.text({"high", "low"})

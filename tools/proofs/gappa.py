@@ -45,9 +45,9 @@ class Script:
             if node.operation != "input":
                 self.lines.append(f"{self.of(node)} = {self._rounded(node)};")
 
-    def text(self, inputs):
-        """The definitions; the inputs are numbers of float64."""
-        given = [f"{name} = {FORMATS['float64']}({name}_);" for name in sorted(inputs)]
+    def text(self, inputs, form="float64"):
+        """The definitions; the inputs are numbers of this format."""
+        given = [f"{name} = {FORMATS[form]}({name}_);" for name in sorted(inputs)]
         return "\n".join([*given, *self.lines]) + "\n"
 
     def without_rounding(self):

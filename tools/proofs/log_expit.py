@@ -103,7 +103,7 @@ def beyond():
         p,
         decisions=[False, False, True, False, True, False],
     )
-    sum_of_both = f"t1 = {gappa.FORMATS['float64']}((1b0) * p + (1b0));"
+    sum_of_both = f"t1 = {gappa.FORMATS['float64']}(p + (1b0));"
     if gappa.Script(traces.needed([result])).lines != [sum_of_both, "t2 = -t1;", "beyond = t2 * (1b-96);"]:
         raise ArithmeticError("Above its upper bound log_expit is not power (1 + p), rounded once.")
     worst = max(error / 2.0 ** (frexp(exp(low))[1] - 53) for low, _, error in exponential.pieces())

@@ -72,6 +72,8 @@ def tail_error():
     """How far `atanh_tail` is from T for one z."""
     (z,) = traces.symbols("z")
     tail, nodes, _ = traces.traced({}, lambda f: f["atanh_tail"]["float64"](z), z)
+    coefficients = {k - 1: f"ATANH_{k}" for k in range(1, 9)}
+    traces.check_meaning(tail, lambda z: traces.horner(coefficients, z), "z")
     script = gappa.Script(nodes)
     name = script.of(tail)
     text = script.text({"z"}) + "M_z = z;\n" + script.without_rounding()
