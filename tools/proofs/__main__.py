@@ -13,8 +13,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import expit
+import log_expit
+import logit
 
-PROOFS = {("expit", "float64", "fused"): (expit.bound, 1.0)}
+PROOFS = {
+    ("expit", "float64", "fused"): (expit.bound, 1.0),
+    ("logit", "float64", "fused"): (logit.bound, 1.0),
+    ("log_expit", "float64", "fused"): (log_expit.bound, 1.0),
+}
 
 
 def main():

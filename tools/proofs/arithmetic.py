@@ -117,6 +117,18 @@ def computed(form, operation, operands):
     if None not in values:
         exact = EXACT[operation](*values)
         return Number(form, "constant", (), rounded(exact, PRECISION[form], LEAST_EXPONENT[form]))
+    if operation == "fma" and None not in values[:2]:
+        product = values[0] * values[1]
+        if product == rounded(product, PRECISION[form], LEAST_EXPONENT[form]):
+            operation, operands = "add", (Number(form, "constant", (), product), operands[2])
+    elif operation == "fma" and 1 in values[:2]:
+        operation, operands = "add", (operands[1 - values.index(1)], operands[2])
+    if operation in ("add", "subtract"):  # of 0: no operation, or a change of sign
+        left, right = operands
+        if right.value == 0 and left.format == form:
+            return left
+        if left.value == 0 and right.format == form:
+            return right if operation == "add" else computed(form, "negate", (right,))
     node = Number(form, operation, tuple(operands))
     tracing.nodes.append(node)
     return node
@@ -168,7 +180,11 @@ def converted(c_type, value):
 def assigned(c_type, value, function, name):
     value = converted(c_type, value)
     if (function, name) in tracing.replaced:
-        value = tracing.replaced[function, name]
+        replacement = tracing.replaced[function, name]
+        if not isinstance(replacement, list):
+            value = replacement
+        elif replacement:  # of one assignment after the other
+            value = replacement.pop(0)
     if isinstance(value, Number):
         if value.name is None and value.value is None:
             value.name = name
@@ -278,7 +294,6 @@ def builtins(fused):
         "uint64_t": "uint64_t",
         "bint": "bint",
         "CAST": Cast,
-        "CONVERTED": converted,
         "ASSIGNED": assigned,
         "FUSED": fused,
         "fma": lambda a, b, c: fma(a, b, c, "float64"),

@@ -1,7 +1,9 @@
 """A trace as a Gappa script, and Gappa's answer."""
 
+import os
 import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 from arithmetic import exponent
@@ -43,9 +45,9 @@ class Script:
             if node.operation != "input":
                 self.lines.append(f"{self.of(node)} = {self._rounded(node)};")
 
-    def text(self, inputs):
-        """The definitions; the inputs are numbers of float64."""
-        given = [f"{name} = {FORMATS['float64']}({name}_);" for name in sorted(inputs)]
+    def text(self, inputs, form="float64"):
+        """The definitions; the inputs are numbers of this format."""
+        given = [f"{name} = {FORMATS[form]}({name}_);" for name in sorted(inputs)]
         return "\n".join([*given, *self.lines]) + "\n"
 
     def without_rounding(self):
@@ -60,15 +62,81 @@ class Script:
     def of(self, node):
         return self.names[id(node)] if node.value is None else f"({literal(node.value)})"
 
+    def linear(self, node, atoms=()):
+        """The node as a sum: coefficients of what it is a sum of, and of the roundings that it has gone through."""
+        if any(node is atom for atom in atoms):
+            return {self.of(node): 1}, {}
+        if node.value is not None:
+            return {"1": node.value}, {}
+        if node.operation == "negate":
+            return scaled(-1, self.linear(node.operands[0], atoms))
+        if node.operation == "multiply" and any(power_of_two(operand.value) for operand in node.operands):
+            factor, other = sorted(node.operands, key=lambda operand: operand.value is None)
+            return scaled(factor.value, self.linear(other, atoms))
+        if node.operation not in ("add", "subtract"):
+            return {self.of(node): 1}, {}
+        sign = 1 if node.operation == "add" else -1
+        left, right = (self.linear(operand, atoms) for operand in node.operands)
+        terms, roundings = added(left, scaled(sign, right))
+        exact = exact_expression(node.operation, list(map(self.of, node.operands)))
+        if self._rounded(node) != exact:
+            roundings = {**roundings, f"({self.of(node)} - ({exact}))": 1}
+        return terms, roundings
+
+    def roundings(self, *nodes, atoms=()):
+        """The roundings in a sum of nodes."""
+        total = ({}, {})
+        for node in nodes:
+            total = added(total, self.linear(node, atoms))
+        return combination(total[1]) or "0"
+
+    def cancellations(self):
+        """Hints: where a sum takes off what it is a sum of, what is left, and the roundings."""
+        lines = []
+        for node in self.nodes:
+            if node.operation in ("add", "subtract") and node.operands[0] is not node.operands[1]:
+                sign = 1 if node.operation == "add" else -1
+                left, right = map(self.linear, node.operands)
+                terms, roundings = added(left, scaled(sign, right))
+                if len(terms) < 2:
+                    exact = exact_expression(node.operation, list(map(self.of, node.operands)))
+                    rest = combination({**terms, **roundings}) or "0"
+                    lines += [f"{exact} -> {rest};"] * (rest != exact)
+        return "\n".join(lines) + "\n"
+
     def _rounded(self, node):
         exact = exact_expression(node.operation, [self.of(operand) for operand in node.operands])
         power = any(power_of_two(operand.value) for operand in node.operands)
-        if node.operation == "negate" or (node.operation == "multiply" and power):
+        doubled = node.operation == "add" and node.operands[0] is node.operands[1]
+        if node.operation == "negate" or (node.operation == "multiply" and power) or doubled:
             return exact
         return f"{FORMATS['upper half' if node.operation == 'upper half' else node.format]}({exact})"
 
 
+def scaled(factor, sums):
+    return tuple({name: factor * coefficient for name, coefficient in sum.items()} for sum in sums)
+
+
+def added(left, right):
+    both = [dict.fromkeys([*a, *b]) for a, b in zip(left, right, strict=True)]
+    total = [
+        {name: a.get(name, 0) + b.get(name, 0) for name in names}
+        for names, a, b in zip(both, left, right, strict=True)
+    ]
+    return tuple({name: c for name, c in sum.items() if c} for sum in total)
+
+
+def combination(terms):
+    """A linear combination as Gappa reads it."""
+    return " + ".join(
+        name if coefficient == 1 else f"({literal(Fraction(coefficient))}) * {name}"
+        for name, coefficient in terms.items()
+    )
+
+
 def exact_expression(operation, operands):
+    if operation == "add" and operands[0] == operands[1]:
+        return f"2 * {operands[0]}"
     if operation in INFIX:
         return f"{operands[0]} {INFIX[operation]} {operands[1]}"
     if operation == "fma":
@@ -76,14 +144,20 @@ def exact_expression(operation, operands):
     return f"-{operands[0]}" if operation == "negate" else operands[0]
 
 
+def prove_all(scripts):
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(prove, scripts))
+
+
 def prove(text):
     """The upper bounds that Gappa gives for the questions of the script, which ask for sizes, in order."""
     done = subprocess.run(["gappa"], input=text, capture_output=True, text=True, check=False)
-    found = re.findall(r" in \[0, (\d+)b(-?\d+) ", done.stderr + done.stdout)
+    complaints, _, results = (done.stderr + done.stdout).partition("Results:")
+    found = re.findall(r" in \[(?:\S+ \{.*?\}|\S+), (\d+)(?:b(-?\d+))?[ \]]", results)
     if done.returncode or len(found) != text.count(" in ?"):
         raise ArithmeticError(f"Gappa does not prove this:\n{text}\n{done.stderr}")
     # A rewriting that is no identity is only warned of, and what follows from it proves nothing.
-    if "not trivially equal" in done.stderr or "pointless" in done.stderr:
+    if "not trivially equal" in complaints or "pointless" in complaints:
         raise ArithmeticError(f"A hint is no identity:\n{text}\n{done.stderr}")
     # Rounded up, as the last digit of a float may be lost.
-    return [float(int(digits) * Fraction(2) ** int(power)) * (1 + 2.0**-50) for digits, power in found]
+    return [float(int(digits) * Fraction(2) ** int(power or 0)) * (1 + 2.0**-50) for digits, power in found]

@@ -1,4 +1,4 @@
-"""The formulas as Python functions: ``formulas.pxd`` and ``arithmetic.h``, translated statement by statement.
+"""The formulas as Python functions: ``formulas.pxd``, ``terms.pxd`` and ``arithmetic.h``, translated statement by statement.
 
 What is translated is the text of the sources, so an operation that changes there changes here. The functions
 can be called with `arithmetic.Number`: numbers, which gives the bits that the compiled kernels give, or
@@ -7,6 +7,7 @@ symbols, which gives the list of operations that a proof is about.
 
 import ast
 import re
+from itertools import chain
 from pathlib import Path
 
 KERNELS = Path(__file__).resolve().parents[2] / "src" / "fastlogit" / "kernels"
@@ -154,20 +155,20 @@ def translated(name, returned, arguments, body):
     module = ast.parse(f"def {name}({', '.join(n for *_, n in arguments)}, *, real=None):\n{text}")
     (function,) = module.body
     Conversions(name, returned, types | scalars, pointers).visit(function)
-    entry = [ast.parse(f"{n} = CONVERTED({t}, {n})").body[0] for n, t in scalars.items()]
+    entry = [ast.parse(f"{n} = ASSIGNED({t}, {n}, {name!r}, {n!r})").body[0] for n, t in scalars.items()]
     function.body[:0] = entry
     return ast.unparse(ast.fix_missing_locations(module))
 
 
 def functions(arithmetic, fused):
-    """The functions of both files by name, over the numbers of `arithmetic`."""
-    pxd = (KERNELS / "formulas.pxd").read_text()
+    """The functions of these files by name, over the numbers of `arithmetic`."""
+    modules = [(KERNELS / f"{name}.pxd").read_text() for name in ("doubles", "formulas", "terms")]
     header = (KERNELS / "arithmetic.h").read_text()
     wrappers = (KERNELS / "arithmetic.pxd").read_text()
     space = dict(arithmetic.builtins(fused))
-    for name, (c_type, value) in defined_constants(pxd).items():
+    for name, (c_type, value) in chain.from_iterable(defined_constants(pxd).items() for pxd in modules):
         space[name] = arithmetic.constant(value, c_type)
-    found = [*c_functions(header, fused), *pxd_functions(wrappers), *pxd_functions(pxd)]
+    found = [*c_functions(header, fused), *chain.from_iterable(map(pxd_functions, [wrappers, *modules]))]
     for name, returned, parameters, body in found:
         if "any_real" in str(parameters) or name in space:  # numbers do the latter themselves
             continue

@@ -1,0 +1,80 @@
+"""How far p of `exp_parts`, float64 and careful, is from exp(r) - 1: Gappa for pieces of r, Sollya for the polynomial.
+
+What Gappa is not asked, because it is no rounding: biased = x log2(e) + C is rounded to an integer, as
+2^52 <= biased < 2^53; its error, at most 1/2, and that of LOG2_E, 1076 x 2^-54, give abs(x - k ln 2) < 0.3467.
+LN2_HIGH has 36 bits and k has 11, so their product is exact. For k = 0 high is x. Else abs(x) > 1/4, so
+x - k LN2_HIGH is a multiple of 2^-54 below 1/2: exact, too. Then abs(low) < 1076 LN2_LOW < 2^-29, its rounding
+is below 2^-82, and so is what LN2_LOW lacks.
+"""
+
+import functools
+import re
+import subprocess
+from itertools import pairwise
+from math import exp
+
+import gappa
+import source
+import traces
+
+LARGEST_R = 0.3467
+PIECES = 128
+TERMS = {k: f"EXP_{k}" for k in range(2, 12)}
+TERMS_32 = {k: f"EXP_{k}_32" for k in range(2, 7)}
+
+
+def sollya(text):
+    """The last number that Sollya prints, rounded up."""
+    text = f"prec = 200; verbosity = 0; display = hexadecimal; {text} quit;"
+    # Numbers of C and of Sollya are spelt alike, and decimal ones are enclosed.
+    run = subprocess.run(["sollya"], input=text, capture_output=True, text=True, check=True)
+    return float.fromhex(re.findall(source.HEXADECIMAL, run.stdout)[-1]) * (1 + 2.0**-50)
+
+
+def polynomial(names):
+    """Sum of c_k x^k with the constants of the source."""
+    return " + ".join(f"({float(traces.constant(name)).hex()}) * x^{k}" for k, name in names.items())
+
+
+@functools.cache
+def polynomial_error(form="float64"):
+    """Certified by Sollya: how far 1 + p without roundings is from exp(r), relative to that."""
+    terms = polynomial(TERMS if form == "float64" else TERMS_32)
+    return sollya(f"sup(supnorm(1 + x + {terms}, exp(x), [-{LARGEST_R}; {LARGEST_R}], relative, 2^(-12)));")
+
+
+def rounding_script(low, high):
+    """How far p is from the polynomial without roundings, for low <= r <= high."""
+    x, reduced, rest, k = traces.symbols("x", "high", "low", "k")
+    replaced = {("exp_parts", name): value for name, value in (("high", reduced), ("low", rest), ("k", k))}
+
+    def call(functions):
+        cells = [None], [None], [None]
+        functions["exp_parts"]["float64"](x, traces.number(0), True, *cells)
+        return cells[1][0]
+
+    p, nodes, _ = traces.traced(replaced, call, x, reduced, rest, k)
+    traces.check_meaning(p, lambda high, low: high + low + traces.horner(TERMS, high + low), "high", "low")
+    script = gappa.Script(nodes)
+    return (
+        script.text({"high", "low"})
+        + "M_high = high;\n"
+        + script.without_rounding()
+        + (
+            f"{{ high in [{low!r}, {high!r}] /\\ |low| <= 1b-29 /\\ |low - M_low| <= 1b-81\n"
+            f"-> |{script.of(p)} - M_{script.of(p)}| in ? }}\n"
+        )
+    )
+
+
+@functools.cache
+def pieces():
+    """Intervals of r, and how far p is at most from exp(r) - 1 in them."""
+    edges = [LARGEST_R * (2 * i / PIECES - 1) for i in range(PIECES + 1)]
+    roundings = gappa.prove_all(rounding_script(*ends) for ends in pairwise(edges))
+    # Beside r = high + low the intervals are a little wider; exp is at most that of the upper end.
+    wider = [(low - 2.0**-28, high + 2.0**-28) for low, high in pairwise(edges)]
+    return [
+        (low, high, rounding + polynomial_error() * exp(high))
+        for (low, high), (rounding,) in zip(wider, roundings, strict=True)
+    ]
