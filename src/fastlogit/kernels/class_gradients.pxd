@@ -6,11 +6,11 @@ from fastlogit.kernels.arithmetic cimport real, residual64
 from fastlogit.kernels.class_groups cimport group_work, has_distances, is_silent
 from fastlogit.kernels.class_losses cimport target_of
 from fastlogit.kernels.cross_entropy cimport cross_entropies
-from fastlogit.kernels.doubles cimport pair
 from fastlogit.kernels.formulas cimport TWO_MINUS_HEADROOM
 from fastlogit.kernels.labels cimport has_labels
 from fastlogit.kernels.expsum cimport MOST_LANES
 from fastlogit.kernels.operands cimport all_of
+from fastlogit.kernels.pairs cimport pair
 from fastlogit.kernels.panels cimport array_part, position_of, put_lane, take_lane
 from fastlogit.kernels.slice_functions cimport LARGEST_SHARE, LARGEST_TERM, SHARE_OF_OTHERS
 from fastlogit.kernels.slices cimport CROSS_ENTROPY_GRADIENT

@@ -7,10 +7,11 @@ from fastlogit.kernels.class_groups cimport (
     group_work, has_distances, is_silent, segment_sums,
 )
 from fastlogit.kernels.cross_entropy cimport cross_entropies
-from fastlogit.kernels.doubles cimport add_exactly, add_pairs, multiply_pairs, pair, rounded
+from fastlogit.kernels.doubles cimport add_exactly
 from fastlogit.kernels.expsum cimport MOST_LANES, relative_sums
 from fastlogit.kernels.formulas cimport TWO_MINUS_HEADROOM, log_positive
 from fastlogit.kernels.labels cimport has_labels
+from fastlogit.kernels.pairs cimport add_pairs, multiply_pairs, pair, rounded
 from fastlogit.kernels.targets cimport take_class_weights, take_probabilities
 
 

@@ -4,8 +4,6 @@ The names of the literature stand in brackets: T. J. Dekker, Numer. Math. 18 (19
 Art of Computer Programming 2, 4.2.2.
 """
 
-from libc.math cimport INFINITY, fabs
-
 from fastlogit.kernels.arithmetic cimport residual64
 
 
@@ -37,35 +35,3 @@ cdef inline double reciprocal(double high, double low, double *tail) noexcept no
     cdef double value = 1 / high
     tail[0] = value * (residual64(value, high, 1) - value * low)
     return value
-
-
-cdef struct pair:  # high + low
-    double high
-    double low
-
-
-cdef inline double rounded(pair a) noexcept nogil:
-    return a.high + a.low
-
-
-cdef inline pair add_pairs(pair a, pair b) noexcept nogil:
-    """The tail of an infinite sum is 0."""
-    cdef pair total = a
-    total.low += b.low
-    add_exactly(&total.high, &total.low, b.high)
-    total.low = total.low if fabs(total.high) < INFINITY else 0
-    return total
-
-
-cdef inline pair multiply_pairs(pair a, pair b) noexcept nogil:
-    """0 times infinity is 0 here: what has no weight does not count."""
-    cdef pair product
-    product.high = a.high * b.high
-    product.low = (a.high * b.low + a.low * b.high) - residual64(a.high, b.high, product.high)
-    product.low = product.low if fabs(product.high) < INFINITY else 0
-    # Two conditions in one test would keep a loop scalar.
-    product.high = 0 if a.high == 0 else product.high
-    product.low = 0 if a.high == 0 else product.low
-    product.high = 0 if b.high == 0 else product.high
-    product.low = 0 if b.high == 0 else product.low
-    return product

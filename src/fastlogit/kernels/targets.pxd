@@ -9,10 +9,11 @@ from libc.math cimport INFINITY
 from libc.string cimport memset
 
 from fastlogit.kernels.arithmetic cimport float32, real, residual64
-from fastlogit.kernels.doubles cimport add_exactly, add_pairs, pair
+from fastlogit.kernels.doubles cimport add_exactly
 from fastlogit.kernels.numbers cimport take_numbers
 from fastlogit.kernels.operands cimport all_of
 from fastlogit.kernels.cross_entropy cimport cross_entropies, slice_operand
+from fastlogit.kernels.pairs cimport add_pairs, pair
 from fastlogit.kernels.panels cimport array_part, position_of, take_lane
 
 
