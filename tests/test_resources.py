@@ -18,7 +18,7 @@ EVERYTHING_FINITE = np.array(
 @pytest.mark.skipif(not hasattr(os, "kill"), reason="needs signals")
 @pytest.mark.parametrize("threads", [1, 3])
 def test_keyboard_interrupt(run_python, threads):
-    """A call ends before KeyboardInterrupt is raised: all elements are results, and the next call is right."""
+    """A call ends before KeyboardInterrupt is raised: all elements are results; the next call is right."""
     printed = run_python(
         f"""if True:
     import os, signal, threading, time

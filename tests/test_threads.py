@@ -1,6 +1,7 @@
 """The number of threads: who sets it, that it is obeyed, and what the system does not grant."""
 
 import concurrent.futures
+import functools
 import os
 import shutil
 import subprocess
@@ -513,7 +514,10 @@ def test_many_python_threads_on_parts_of_one_array(dtype):
             expected, got = x.copy(), x.copy()
             for part in parts:
                 call(expected[part], out=expected[part])
-            run_together([lambda part=part: call(got[part], out=got[part]) for part in parts])
+            works = [
+                functools.partial(lambda call, part: call(part, out=part), call, got[part]) for part in parts
+            ]
+            run_together(works)
             np.testing.assert_array_equal(bits(got), bits(expected))
 
 

@@ -57,9 +57,9 @@ with short_waiting() as SPINS_SHORTLY:
         if "interpreter" not in str(error):
             raise
         raise ImportError(
-            "fastlogit works in one interpreter of a process, like NumPy: the first that imports it. Import it in "
-            "the main interpreter only; for work at the same time use threads, which need no lock here, or "
-            "processes"
+            "fastlogit works in one interpreter of a process, like NumPy: the first that imports it. "
+            "Import it in the main interpreter only; for work at the same time use threads, which need no "
+            "lock here, or processes"
         ) from error
 
 

@@ -4,10 +4,10 @@ What Gappa is not asked, because it is no rounding:
 
 - The range of exponents. Everything is computed times one = 2^-96, where nothing overflows, and what is too
   small to be normal is p alone, next to 0: then part is off by less than 2^-1074 beside a denominator above
-  2^-96. So the proof takes one = 1 and power = 2^k, and exponents without end; a multiplication by a power of
-  two is exact.
-- k > 64. Then `whole` is the power, and but for what `tail` gets from one everything is that of k = 64 times a
-  power of two. That part is below 2^-64 of the denominator, and shrinks.
+  2^-96. So the proof takes one = 1 and power = 2^k, and exponents without end; a multiplication by a power
+  of two is exact.
+- k > 64. Then `whole` is the power, and but for what `tail` gets from one everything is that of k = 64 times
+  a power of two. That part is below 2^-64 of the denominator, and shrinks.
 - k <= -54, where `tail` has not the power that `whole` lost: the denominator is 1, the sum before the last
   rounding 1 - 2^k p, and the result 1; the exact one is at most 2^-54 x 1.415 below it, 0.708 ulp.
 - A subnormal result. `nearest` is then off by up to half a unit, and the step takes that off but for the

@@ -1,9 +1,9 @@
-"""How far p of `exp_parts`, float64 and careful, is from exp(r) - 1: Gappa for pieces of r, Sollya for the polynomial.
+"""How far p of `exp_parts`, float64 and careful, is from exp(r) - 1, for pieces of r.
 
-What Gappa is not asked, because it is no rounding: biased = x log2(e) + C is rounded to an integer, as
-2^52 <= biased < 2^53; its error, at most 1/2, and that of LOG2_E, 1076 x 2^-54, give abs(x - k ln 2) < 0.3467.
-LN2_HIGH has 36 bits and k has 11, so their product is exact. For k = 0 high is x. Else abs(x) > 1/4, so
-x - k LN2_HIGH is a multiple of 2^-54 below 1/2: exact, too. Then abs(low) < 1076 LN2_LOW < 2^-29, its rounding
+What Gappa is not asked, because it is no rounding: biased = x log2(e) + C is rounded to an integer, as 2^52
+<= biased < 2^53; its error, at most 1/2, and that of LOG2_E, 1076 x 2^-54, give abs(x - k ln 2) < 0.3467.
+LN2_HIGH has 36 bits and k has 11, so their product is exact. For k = 0 high is x. Else abs(x) > 1/4, so x -
+k LN2_HIGH is a multiple of 2^-54 below 1/2: exact, too. Then abs(low) < 1076 LN2_LOW < 2^-29, its rounding
 is below 2^-82, and so is what LN2_LOW lacks.
 """
 

@@ -63,7 +63,7 @@ class Script:
         return self.names[id(node)] if node.value is None else f"({literal(node.value)})"
 
     def linear(self, node, atoms=()):
-        """The node as a sum: coefficients of what it is a sum of, and of the roundings that it has gone through."""
+        """The node as a sum: coefficients of what it is a sum of, and of its roundings."""
         if any(node is atom for atom in atoms):
             return {self.of(node): 1}, {}
         if node.value is not None:

@@ -1,14 +1,15 @@
-"""The float64 bound of log_expit, and so of softplus, with fused multiply-add: p, and `log_of_quotient` behind it.
+"""The float64 bound of log_expit, and so of softplus, with fused multiply-add.
 
-With E = 2^k (1 + p) the exact N is h - E and D is 2^h + 1 + E. What Gappa is not asked, because it is no rounding:
+With E = 2^k (1 + p) the exact N is h - E and D is 2^h + 1 + E. What Gappa is not asked, because it is no
+rounding:
 
-- `numerator` and its tail, `leading` and its tail are sums of a larger and a smaller number, so these tails are
-  exact (Dekker); for k < -60 `denominator` is 2 and the result -E but for 2^-60 of it. For all other k Gappa is
-  asked for the tails and how far N and D are off.
+- `numerator` and its tail, `leading` and its tail are sums of a larger and a smaller number, so these tails
+  are exact (Dekker); for k < -60 `denominator` is 2 and the result -E but for 2^-60 of it. For all other k
+  Gappa is asked for the tails and how far N and D are off.
 - What underflows. E is above 2^-996, and the last digits that `numerator_tail` can lose are below 2^-1074.
-- Beyond the bounds. Below -690 the result is x, and exp(x) is less than 2^-990. Above 690 it is E, rounded once
-  with 2^96, and once more where it is subnormal: that rounds a number of 53 bits to fewer, and what the first
-  rounding and p are off, counts half at most.
+- Beyond the bounds. Below -690 the result is x, and exp(x) is less than 2^-990. Above 690 it is E, rounded
+  once with 2^96, and once more where it is subnormal: that rounds a number of 53 bits to fewer, and what the
+  first rounding and p are off, counts half at most.
 - k, and the last rounding: as in `expit`.
 """
 

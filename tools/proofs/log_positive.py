@@ -1,12 +1,12 @@
 """The bound of log_positive, float64 and fused, without an offset: the logarithm of log_softmax.
 
-``high`` is power times m, 3/4 <= m < 3/2, and low at most 2^-52 of it; with both divided by power only the leading
-sum knows k. What Gappa is not asked, because it is no rounding:
+``high`` is power times m, 3/4 <= m < 3/2, and low at most 2^-52 of it; with both divided by power only the
+leading sum knows k. What Gappa is not asked, because it is no rounding:
 
 - k. The bits of high = 2^a (1 + f) give a + f, rounded: m is 1 + f for f < 1/2, else (1 + f) / 2.
-- k = 0 and s small. numerator_tail is the rounding of the numerator, exactly: Dekker's sum where low is the smaller
-  one; else high - 1 is 0 or 2^-53, and what is subtracted from low a multiple of its last digit. Below s = 2^-40
-  everything is that of 2^-40 times a factor, but for the cube, which no longer counts.
+- k = 0 and s small. numerator_tail is the rounding of the numerator, exactly: Dekker's sum where low is the
+  smaller one; else high - 1 is 0 or 2^-53, and what is subtracted from low a multiple of its last digit.
+  Below s = 2^-40 everything is that of 2^-40 times a factor, but for the cube, which no longer counts.
 - The last rounding: as in `expit`.
 """
 

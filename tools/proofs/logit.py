@@ -2,17 +2,17 @@
 
 What Gappa is not asked, because it is no rounding:
 
-- k. The bits of x = 2^a (1 + f) and 1 - x = 2^b (1 + g) give a - b + f - g, rounded, so abs(f - g) <= 1/2 beside
-  k, and (1 + f) / (1 + g) is between 2/3 and 3/2: abs(S) <= 1/5, and the rounding of 1 - x is far below what
-  LARGEST_S leaves.
-- k < -60. Then q = 1, the unit of the result is not smaller, everything else is that of k = -60 times a power of two, and the tails are smaller still.
-  `lifted` is x times 2^64 for subnormal x; what underflows is below 2^-1074 beside a denominator above 2^-1022
-  where the result is 600 and more, with a unit of 2^-43.
-- k = 0. x + q is 1 and a rounding of 2^-54 at most, so the denominator is rounded to 1, and its tail, which is
-  q - 1 + x + (1 - q - x), is 0. s is the numerator.
-- abs(2 x - 1) < 2^-20, where numerator_tail, if it is not 0, is 2^-54 and as large as the numerator can be. Then
-  s + s, residual and error are exact, and what is rounded is 2 numerator_tail plus 0.7 s^3. As the former is a
-  float, that is off by less than the smaller one of 2^-105 and s^3, at most 2^-17 units of 4 s.
+- k. The bits of x = 2^a (1 + f) and 1 - x = 2^b (1 + g) give a - b + f - g, rounded, so abs(f - g) <= 1/2
+  beside k, and (1 + f) / (1 + g) is between 2/3 and 3/2: abs(S) <= 1/5, and the rounding of 1 - x is far
+  below what LARGEST_S leaves.
+- k < -60. Then q = 1, the unit of the result is not smaller, everything else is that of k = -60 times a
+  power of two, and the tails are smaller still. `lifted` is x times 2^64 for subnormal x; what underflows is
+  below 2^-1074 beside a denominator above 2^-1022 where the result is 600 and more, with a unit of 2^-43.
+- k = 0. x + q is 1 and a rounding of 2^-54 at most, so the denominator is rounded to 1, and its tail, which
+  is q - 1 + x + (1 - q - x), is 0. s is the numerator.
+- abs(2 x - 1) < 2^-20, where numerator_tail, if it is not 0, is 2^-54 and as large as the numerator can be.
+  Then s + s, residual and error are exact, and what is rounded is 2 numerator_tail plus 0.7 s^3. As the
+  former is a float, that is off by less than the smaller one of 2^-105 and s^3, at most 2^-17 units of 4 s.
 - The last rounding: as in `expit`.
 """
 
@@ -42,8 +42,8 @@ def call(x):
 
 
 def case_script(k):
-    """How far N and D of this k are from x - 2^k (1 - x) and x + 2^k (1 - x), and their tails; how far the leading sum
-    is from k ln 2.
+    """How far N and D of this k are from x - 2^k (1 - x) and x + 2^k (1 - x), and their tails; how far the
+    leading sum is from k ln 2.
     """
     (x,) = traces.symbols("x")
     power = Fraction(2) ** k
@@ -66,7 +66,8 @@ def case_script(k):
         + f"N = x - {power} * (1 - x);\nD = x + {power} * (1 - x);\n"
         + f"{{ x in [{low!r}, {min(high, 1 - 2.0**-53)!r}] -> "
         + f"|{numerator_tail}| in ? /\\ |{denominator_tail}| in ? "
-        + f"/\\ |({numerator} + {numerator_tail}) - N| in ? /\\ |({denominator} + {denominator_tail}) - D| in ? }}\n"
+        + f"/\\ |({numerator} + {numerator_tail}) - N| in ? "
+        + f"/\\ |({denominator} + {denominator_tail}) - D| in ? }}\n"
         + f"({numerator} + {numerator_tail}) - N -> {script.roundings(*parts[:2])};\n"
         + f"({denominator} + {denominator_tail}) - D -> {script.roundings(*parts[2:])};\n"
         + script.cancellations()

@@ -1,13 +1,14 @@
 """How far `log_of_quotient` is from leading + 2 atanh(S), for the logarithms that use it.
 
-Its arguments say N = numerator + numerator_tail, D = denominator + denominator_tail and S = N / D. Gappa bounds
-how far the sum before the last rounding is from leading + leading_tail + 2 s + s Z T + 2 (S - s), with Z = s^2
-and T the polynomial without roundings. What that lacks of the logarithm is the error of the polynomial, which
-Sollya certifies, and of atanh(S) = atanh(s) + (S - s) / (1 - t^2), for a t between s and S, the t^2.
+Its arguments say N = numerator + numerator_tail, D = denominator + denominator_tail and S = N / D. Gappa
+bounds how far the sum before the last rounding is from leading + leading_tail + 2 s + s Z T + 2 (S - s),
+with Z = s^2 and T the polynomial without roundings. What that lacks of the logarithm is the error of the
+polynomial, which Sollya certifies, and of atanh(S) = atanh(s) + (S - s) / (1 - t^2), for a t between s and
+S, the t^2.
 
-Gappa has the denominator in [1, 2]: numerators and denominators can be scaled alike by a power of two. Without
-a leading sum the numerator is scaled alone, and the error is relative: s, the cube and what is added are scaled
-with it, z is not. Negative arguments are positive ones with other signs.
+Gappa has the denominator in [1, 2]: numerators and denominators can be scaled alike by a power of two.
+Without a leading sum the numerator is scaled alone, and the error is relative: s, the cube and what is added
+are scaled with it, z is not. Negative arguments are positive ones with other signs.
 """
 
 import functools
@@ -40,7 +41,8 @@ V = L + 2 * s + C + 2 * (S - s);
 Y = {total} + {inner};
 E = N - s * D;
 {{ {ranges} /\\ den in [1, 2] /\\ |dent| <= 1b-51
-/\\ T_ in [0.66, 0.69] /\\ |{tail} - T_| <= {tail_error!r} /\\ Z_ in [0, {square!r}] /\\ |z - Z_| <= {z_error!r}
+/\\ T_ in [0.66, 0.69] /\\ |{tail} - T_| <= {tail_error!r}
+/\\ Z_ in [0, {square!r}] /\\ |z - Z_| <= {z_error!r}
 -> |Y - V| in ? }}
 num * {r} -> num / den + num * ({r} - 1 / den) {{ den <> 0 }};
 Y - V -> {inner} - (C + R);
@@ -51,7 +53,8 @@ Y - V -> {inner} - (C + R);
 {twice} - 2 / D -> 2 * (({r} - 1 / den) + (1 / den - 1 / D));
 1 / den - 1 / D -> dent / (den * D) {{ den <> 0, D <> 0 }};
 {error} - E ->
-    ({error} - ({exact} + {tails})) + ({exact} - ({minus} * den + num)) + ({tails} - ({minus2} * dent + numt));
+    ({error} - ({exact} + {tails})) + ({exact} - ({minus} * den + num))
+    + ({tails} - ({minus2} * dent + numt));
 {minus} * den + num -> -((s - num * {r}) * den) - num * ({r} - 1 / den) * den {{ den <> 0 }};
 E -> {error} - ({error} - E);
 """
@@ -130,7 +133,7 @@ def absolute_error():
 
 @functools.cache
 def relative_error(square):
-    """Without one, and with a numerator_tail below 2^-33 of the numerator, relative to s, for s^2 <= square."""
+    """Without one, relative to s, for s^2 <= square; numerator_tail is below 2^-33 of the numerator."""
     thirds = ((1.0, 1.25), (1.25, 1.5), (1.5, 2.0))
     cases = list(product(thirds, thirds))
     ranges = [
@@ -156,7 +159,8 @@ class Case:
 def error(s, case, with_leading):
     """How far log_of_quotient is off before the last rounding, where abs(S) is at most s."""
     assert s < LARGEST_S - 2.0**-20
-    assert case.denominator_tail <= SMALL and (case.numerator_tail <= SMALL or not with_leading)
+    assert case.denominator_tail <= SMALL
+    assert case.numerator_tail <= SMALL or not with_leading
     square = min(square for square in SQUARES if s * s < square * (1 - 2.0**-20))
     rounded = absolute_error() if with_leading else relative_error(square) * s
     # s is rounded twice, and S has the tails.

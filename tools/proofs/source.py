@@ -1,4 +1,4 @@
-"""The formulas as Python functions: ``formulas.pxd``, ``terms.pxd`` and ``arithmetic.h``, translated statement by statement.
+"""The formulas as Python functions: the kernels' sources, translated statement by statement.
 
 What is translated is the text of the sources, so an operation that changes there changes here. The functions
 can be called with `arithmetic.Number`: numbers, which gives the bits that the compiled kernels give, or

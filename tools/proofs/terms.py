@@ -1,12 +1,12 @@
 """How far the terms of the softmax family are from the exponential, alone and with their tails, fused.
 
 In units u of half a unit in the last place of 1, relative to exp(r). The polynomial is one of `high`, and
-`low` enters as exp(high) (1 + low), which lacks exp(high) low^2 / 2. What Gappa is not asked, because it is no
-rounding: x is at most 2367 (float32: 390) from 0, by `exp_range`, so k has 12 (10) bits and its product with
-the larger part of ln 2 is exact in the sum; so is `high`, a multiple of 2^-54 (2^-25) below 0.35. Then
+`low` enters as exp(high) (1 + low), which lacks exp(high) low^2 / 2. What Gappa is not asked, because it is
+no rounding: x is at most 2367 (float32: 390) from 0, by `exp_range`, so k has 12 (10) bits and its product
+with the larger part of ln 2 is exact in the sum; so is `high`, a multiple of 2^-54 (2^-25) below 0.35. Then
 abs(low) < 2^-27.4 (2^-19.8); its rounding and what the smaller part of ln 2 lacks are below 2^-80 (2^-43).
-power is 1: what is a power of two times as large is rounded alike, since `exp_range` keeps terms normal. Tails
-can underflow only where they are 2^-1074 (2^-149) beside a term of 2^-1018 (2^-126) at least.
+power is 1: what is a power of two times as large is rounded alike, since `exp_range` keeps terms normal.
+Tails can underflow only where they are 2^-1074 (2^-149) beside a term of 2^-1018 (2^-126) at least.
 """
 
 from itertools import pairwise
@@ -26,7 +26,8 @@ SLACK = 1 + 2.0**-20  # also of the approximation, relative to a sum that is a l
 CLAIM = """
 M = M_high + M_{rest};
 {{ high in [{low!r}, {high!r}] /\\ |low| <= {largest_low!r} /\\ |low - M_low| <= {low_error!r}
--> |high + {rest} - M| in ? /\\ |{term} - (1 + high + {rest})| in ? /\\ |({term} + {tail}) - (1 + high + {rest})| in ? }}
+-> |high + {rest} - M| in ? /\\ |{term} - (1 + high + {rest})| in ?
+/\\ |({term} + {tail}) - (1 + high + {rest})| in ? }}
 high + {rest} - M -> {rest} - M_{rest};
 {term} - (1 + high + {rest}) -> {roundings_of_term};
 ({term} + {tail}) - (1 + high + {rest}) -> {roundings};
@@ -47,9 +48,7 @@ def script(form, low, high):
         term = functions["exp_term"][form](x, False, zero, zero, zero, tail)
         return tail[0], term
 
-    (tail, term), nodes, watched = traces.traced(
-        replaced, call, x, first, second, k, decisions=[False]
-    )
+    (tail, term), nodes, watched = traces.traced(replaced, call, x, first, second, k, decisions=[False])
     rest = watched["term_parts", "rest"]
 
     def meaning(high, low):

@@ -1,4 +1,4 @@
-"""What the shares of a slice do not say of its derivatives: its targets, and what stands where it has none."""
+"""What the shares of a slice do not say of its derivatives: its targets, and where it has no shares."""
 
 from libc.math cimport INFINITY
 

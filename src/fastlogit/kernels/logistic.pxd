@@ -73,7 +73,9 @@ cdef inline logistic32 logistic_parts32(float z) noexcept nogil:
     q = muladd32(square, q, ATANH_1_32)
     parts.log1p = (s + s) + muladd32(s * square, q, s_tail + s_tail)
     parts.larger = inverse * denominator
-    parts.larger = muladd32(parts.larger, residual_with_tail32(parts.larger, one, one_tail, unit), parts.larger)
+    parts.larger = muladd32(
+        parts.larger, residual_with_tail32(parts.larger, one, one_tail, unit), parts.larger
+    )
     parts.lesser = muladd32(E_tail, parts.larger, E * parts.larger)
     return parts
 
