@@ -389,6 +389,8 @@ def use_other():
 """,
     # Its OpenMP layer ends a child that uses it, on purpose; in the child only fastlogit is used.
     "numba": """
+import os
+os.environ["NUMBA_NUM_THREADS"] = str(THREADS)  # which it would set for everybody who uses OpenMP
 import numba
 @numba.njit(parallel=True)
 def twice(x):

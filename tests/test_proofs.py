@@ -75,9 +75,8 @@ def test_changed_formula_changes_the_trace(proofs, monkeypatch, tmp_path):
         )
 
     before = trace()
-    for name in ("formulas.pxd", "arithmetic.pxd", "arithmetic.h"):
-        text = (source.KERNELS / name).read_text()
-        changed = text.replace("((whole - denominator) + part)", "((whole + part) - denominator)")
-        (tmp_path / name).write_text(changed)
+    for path in [*source.KERNELS.glob("*.pxd"), *source.KERNELS.glob("*.h")]:
+        changed = path.read_text().replace("((whole - denominator) + part)", "((whole + part) - denominator)")
+        (tmp_path / path.name).write_text(changed)
     monkeypatch.setattr(source, "KERNELS", tmp_path)
     assert trace() != before

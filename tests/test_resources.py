@@ -76,7 +76,6 @@ def test_result_that_no_memory_can_hold(run_python):
     calls += [function.ufunc for function in FUNCTIONS.values()]
     calls += [lambda x: fastlogit.softmax(x, 1), lambda x: fastlogit.log_softmax(x, 0)]
     calls += [lambda x: fastlogit.expit(x.view("i8")), lambda x: fastlogit.softmax(x.view("i8"), 1)]
-    calls += [lambda x: fastlogit.logsumexp(x.view("i8"), 1)]
     for call in calls:
         call(x[:1])
     size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
@@ -91,6 +90,7 @@ def test_result_that_no_memory_can_hold(run_python):
             raise AssertionError("the limit is too high for this test")
         assert (x == 0.25).all()
         call(x[:1])
+    fastlogit.logsumexp(x.view("i8"), 1)  # needs no memory of that size
     for call in (fastlogit.expit, fastlogit.softmax, fastlogit.log_softmax):
         call(x, out=x)  # needs no memory of that size
     print('done')
