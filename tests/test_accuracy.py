@@ -37,7 +37,10 @@ from fastlogit import _isa
 
 SAMPLE_SIZE = int(os.environ.get("FASTLOGIT_TEST_INPUTS", 2**20))
 
-pytestmark = pytest.mark.skipif(not longdouble_is_wider, reason=longdouble_reason)
+pytestmark = [
+    pytest.mark.skipif(not longdouble_is_wider, reason=longdouble_reason),
+    pytest.mark.once,
+]
 
 
 def literal_cases():

@@ -7,7 +7,10 @@ import collections
 
 import hypothesis
 import hypothesis.strategies as st
+import pytest
 from argument_pool import FUNCTIONS, arbitrary, check
+
+pytestmark = pytest.mark.once
 
 EXAMPLES = 5000
 

@@ -24,7 +24,10 @@ from reference import (
 
 import fastlogit
 
-pytestmark = pytest.mark.skipif(not longdouble_is_wider, reason=longdouble_reason)
+pytestmark = [
+    pytest.mark.skipif(not longdouble_is_wider, reason=longdouble_reason),
+    pytest.mark.once,
+]
 
 EXACT = {"softmax": exact_softmax, "log_softmax": exact_log_softmax}
 NAMES = (*EXACT, "logsumexp")

@@ -15,6 +15,8 @@ from reference import PUBLIC
 import fastlogit
 from fastlogit import _build_config, _isa
 
+pytestmark = pytest.mark.once
+
 PACKAGE = Path(fastlogit.__file__).parent
 EXTENSIONS = sorted(PACKAGE.rglob("*.so"))
 

@@ -11,6 +11,8 @@ from reference import same_bits
 
 from fastlogit import logit, ufuncs
 
+pytestmark = pytest.mark.once
+
 X = np.array([0.0, 0.3, 1.0])
 
 

@@ -7,6 +7,8 @@ from reference import FUNCTIONS
 
 from fastlogit import log_softmax, logsumexp, softmax
 
+pytestmark = pytest.mark.once
+
 X = np.array([[0.1, 0.3, 0.7], [0.9, 0.01, 0.5], [1e-5, 0.25, 0.99999]])
 ODD = np.array([[2**53 + 1, 2**62 + 3, -(2**53) - 1]])  # between two numbers of float64
 LONG = X.astype("g") / 3

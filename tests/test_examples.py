@@ -15,6 +15,8 @@ from scipy import special
 
 import fastlogit
 
+pytestmark = pytest.mark.once
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SCRIPT = EXAMPLES / "blend_scores.py"
 SCORES = EXAMPLES / "data" / "digit_scores.csv"

@@ -13,6 +13,7 @@ pytestmark = [
     pytest.mark.skipif(not OPENMP, reason="this build has no OpenMP and one thread only"),
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork()"),
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+    pytest.mark.once,
 ]
 
 SCENE = """if True:

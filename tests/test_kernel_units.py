@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from layouts import laid_out, random_layout, random_shape
 
+pytestmark = pytest.mark.once
+
 mpmath = pytest.importorskip("mpmath", reason="sums are checked against mpmath")
 
 HEADROOM = 120

@@ -35,6 +35,8 @@ from reference import (
     ulp_error,
 )
 
+pytestmark = pytest.mark.once
+
 EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES)
 EVERY_INSTRUCTION_SET = pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
 BOUNDS = {"loss": LOSS_BOUND_ULP, "gradient": GRADIENT_BOUND_ULP, "Hessian": HESSIAN_BOUND_ULP}

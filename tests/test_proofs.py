@@ -10,6 +10,8 @@ from golden import arithmetic as arithmetic_of_kernels
 
 import fastlogit
 
+pytestmark = pytest.mark.once
+
 PROOFS = Path(__file__).parents[1] / "tools" / "proofs"
 
 

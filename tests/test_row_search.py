@@ -247,6 +247,7 @@ def worst_rows(dtype):
     return {key.partition(" ")[0]: errors.worst[0]["ulp"] for key, errors in total.errors.items()}
 
 
+@pytest.mark.once
 @EVERY_DTYPE
 def test_planted_error_in_a_term_is_found(planted, dtype, monkeypatch):
     """By the processes that compute: they have the planted fastlogit, and this one has the usual."""

@@ -10,6 +10,8 @@ import pytest
 import slice_corpus
 from fastlogit._build_config import INSTRUCTION_SETS
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize("threads", ["1", "2"])
 @pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)

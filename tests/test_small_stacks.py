@@ -8,7 +8,10 @@ import sys
 import pytest
 from fastlogit._build_config import COMPILER, OPENMP
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the sizes of stacks are those of Linux")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="the sizes of stacks are those of Linux"),
+    pytest.mark.once,
+]
 
 SMALLEST = 32768  # of a thread of Python: threading.stack_size refuses less
 

@@ -10,7 +10,10 @@ from reference import DTYPES, LARGEST_ULP, PUBLIC, logsumexp_error, longdouble_i
 
 pytest.importorskip("gmpy2", reason="the harness judges with MPFR, through gmpy2")
 pytest.importorskip("tqdm", reason="the harness shows its progress with tqdm")
-pytestmark = pytest.mark.skipif(not longdouble_is_wider, reason=longdouble_reason)
+pytestmark = [
+    pytest.mark.skipif(not longdouble_is_wider, reason=longdouble_reason),
+    pytest.mark.once,
+]
 
 sys.path.append(str(Path(__file__).parents[1] / "tools"))
 

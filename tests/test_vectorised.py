@@ -20,6 +20,8 @@ import pytest
 
 from fastlogit import _build_config
 
+pytestmark = pytest.mark.once
+
 VECTOR_BYTES = {"v2": 16, "v3": 32, "v4": 64, "generic": 16}
 SPECIALISATIONS = {"float32": "__pyx_fuse_0", "float64": "__pyx_fuse_1", None: ""}  # order of the type `real`
 BOTH = ("float32", "float64")
@@ -54,6 +56,17 @@ LOOPS = [
     Loops("slices", "prepare_logarithm", BOTH, loops=3, copies=2),
     Loops("slices", "write_lane", BOTH, loops=1, copies=6),
     Loops("slices", "write_rows", BOTH, loops=1, copies=5),
+    Loops("cross_entropy", "find_losses_of_labels", BOTH, loops=2),
+    Loops("cross_entropy", "find_gradients_of_labels", UNFUSED, loops=3),
+    Loops("cross_entropy", "prepare_shares", BOTH, loops=1),
+    Loops("cross_entropy", "add_rows_of_targets", ("float64",), loops=1, copies=2),
+    Loops("cross_entropy", "subtract_targets", BOTH, loops=1),
+    Loops("cross_entropy", "count_labels", UNFUSED, loops=1),
+    # With usual logits and without, labels alone and all else, the curvature and none.
+    Loops("binary_loss", "evaluate", BOTH, loops=1, copies=8),
+    Loops("binary_loss", "is_usual", BOTH, loops=1),
+    Loops("binary_loss", "are_within_one", UNFUSED, loops=1),
+    Loops("binary_loss", "are_zero_or_one", UNFUSED, loops=1),
     Loops("elementwise", "all_between", BOTH, loops=1),
     # One formula a copy: expit, and log_expit, softplus, logit and logit with eps with care for extreme
     # values and without; float32 log_expit and softplus need none.

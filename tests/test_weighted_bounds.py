@@ -13,6 +13,8 @@ from reference import AXIS_BOUND_ULP, DTYPES, bits
 
 import fastlogit
 
+pytestmark = pytest.mark.once
+
 mpmath = pytest.importorskip("mpmath", reason="the exact results are mpmath's")
 
 SEED = 9

@@ -23,7 +23,7 @@ def labels(classes, count):
     return np.random.default_rng(1).integers(0, classes, count).astype(np.int8 if classes == 2 else np.int64)
 
 
-def number(threads):
+def threads_named(threads):
     return 1 if threads == "1" else ALL_THREADS
 
 
@@ -37,7 +37,7 @@ class Binary:
     param_names = ("dtype", "targets", "derivatives", "threads")
 
     def setup(self, dtype, targets, derivatives, threads):
-        fastlogit.set_num_threads(number(threads))
+        fastlogit.set_num_threads(threads_named(threads))
         self.logits, self.target = scores(dtype, BINARY), labels(2, BINARY)
         if targets == "probabilities":
             self.target = fastlogit.expit(self.logits)
@@ -57,7 +57,7 @@ class Classes:
     def setup(self, dtype, shape, targets, derivatives, threads):
         if is_too_large(np.prod(shape), dtype):
             raise NotImplementedError
-        fastlogit.set_num_threads(number(threads))
+        fastlogit.set_num_threads(threads_named(threads))
         self.logits, self.target = scores(dtype, shape), labels(shape[1], shape[0])
         self.options = {}
         if targets == "probabilities":

@@ -1,8 +1,8 @@
 """The loss of one logit: binary cross-entropy, its first and its second derivative.
 
-All is made of E = exp(-abs(z)): log1p(E), E / (1 + E) and 1 / (1 + E). float32 is computed in float64
-arithmetic, so that its roundings do not count beside the last one, and a sum of many losses has float64
-digits. float64 carries what its roundings lose up to the last.
+All is made of E = exp(-abs(z)): log1p(E), E / (1 + E) and 1 / (1 + E). They carry what their roundings lose
+up to the last. float32 is computed in float32 where E is far from subnormal, and with weights the rest of the
+way in float64; what is added up in float64 are the losses as rounded to float32.
 """
 
 from libc.math cimport INFINITY, fabs, fabsf
