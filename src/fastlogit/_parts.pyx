@@ -75,17 +75,24 @@ def sum_of_parts(cnp.ndarray x, tuple axes, mask=None):
     return sums
 
 
-def merged(list sums):
-    """The sums of several parts of the same slices together."""
-    cdef cnp.ndarray total = np.array(sums[0], PART_SUM, order="C"), part
-    cdef Py_ssize_t count = cnp.PyArray_SIZE(total)
-    for other in sums[1:]:
-        part = np.ascontiguousarray(other)
-        with nogil:
-            kernels.merge(
-                <const part_sum *> cnp.PyArray_DATA(part), <part_sum *> cnp.PyArray_DATA(total), count
-            )
-    return total
+cdef object merged_pair(cnp.ndarray first, object second):
+    """The first, which is overwritten, with the second added."""
+    cdef cnp.ndarray part = np.ascontiguousarray(second)
+    cdef Py_ssize_t count = cnp.PyArray_SIZE(first)
+    with nogil:
+        kernels.merge(
+            <const part_sum *> cnp.PyArray_DATA(part), <part_sum *> cnp.PyArray_DATA(first), count
+        )
+    return first
+
+
+def merged(sums):
+    """The sums of several parts of the same slices together, in pairs: each merge has an error of its own."""
+    level = [np.array(one, PART_SUM, order="C") for one in sums]
+    while len(level) > 1:
+        pairs = [merged_pair(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+        level = pairs + level[2 * len(pairs):]
+    return level[0]
 
 
 def from_sums(str name, cnp.ndarray x, cnp.ndarray sums, tuple axes, mask=None):
