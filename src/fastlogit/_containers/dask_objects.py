@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, NoReturn
 
 import numpy as np
@@ -140,10 +141,26 @@ def from_parts(
     meta = np.empty(nothing, dtype)
     if keepdims is not None:
         return totals.map_blocks(logsumexp_from_sums, dtype, dtype=dtype, meta=meta, token=name)
+    if is_read(x):
+        # Else the scheduler keeps all chunks along an axis from the first pass to the second.
+        bind = import_module("dask.graph_manipulation").bind
+        x = bind(x, totals, seed=totals.name)
     return x.map_blocks(
         results_of_chunk, totals, *masks, function_name=name, axes=axes, computed=dtype, chunks=x.chunks,
         dtype=dtype, meta=meta, token=name,
     )
+
+
+def is_read(x: Any) -> bool:
+    """Whether the chunks come straight from an array, a file or a function, and not from another computation.
+
+    So they cost little to read a second time. What was persisted is in memory anyway.
+    """
+    layers, dependencies = x.dask.layers, x.dask.dependencies
+    layer = layers.get(x.name)
+    if layer is None or not hasattr(layer, "io_deps"):  # a Blockwise layer has them
+        return False
+    return all(len(layers[name]) == 1 for name in dependencies[x.name])
 
 
 # What runs in a task

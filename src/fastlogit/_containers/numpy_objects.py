@@ -49,11 +49,9 @@ def add(function: Callable[..., Any], a: Any, axis: Any, options: dict[str, Any]
         options["where"] = counting(name, options["where"], hidden, shape)
     results = function(values, axis, **{**options, "b": b})
     if isinstance(a, np.ma.MaskedArray):
-        if missing is None:
-            left = np.ma.nomask
-        else:
-            axes: Any = None if axis is None else axis
-            left = np.broadcast_to(missing, shape).all(axis=axes, keepdims=options["keepdims"])
+        left: Any = np.ma.nomask
+        if missing is not None:
+            left = np.broadcast_to(missing, shape).all(axis=axis, keepdims=options["keepdims"])
 
         def wrap(result: Any) -> Any:
             if np.ndim(result):
@@ -62,7 +60,8 @@ def add(function: Callable[..., Any], a: Any, axis: Any, options: dict[str, Any]
     else:
 
         def wrap(result: Any) -> Any:
-            return wrapped(a, np.asarray(result))
+            is_number = isinstance(a, np.matrix) and np.ndim(result) == 0
+            return result if is_number else wrapped(a, np.asarray(result))
 
     return tuple(map(wrap, results)) if isinstance(results, tuple) else wrap(results)
 
