@@ -1,4 +1,4 @@
-"""xarray, polars, masked arrays, subclasses, quantities and foreign arrays as arguments of functions of slices."""
+"""xarray, polars, masked arrays, subclasses, quantities and foreign arrays as arguments."""
 
 import numpy as np
 import pytest
@@ -178,7 +178,7 @@ def test_polars_without_numbers(polars):
         for name, function in (("softmax", softmax), ("logsumexp", logsumexp)):
             with pytest.raises(TypeError, match=rf"^{name}: .*'z'.* has dtype|^{name}: .*\('z'\) have dtype"):
                 function(series)
-    with pytest.raises(TypeError, match=r"^logit: x is a polars Series, whose values \('z'\) have dtype String"):
+    with pytest.raises(TypeError, match=r"^logit: x is a polars Series.* \('z'\) have dtype String"):
         logit(polars.Series("z", ["a"]), 1e-6)
 
 
@@ -321,7 +321,7 @@ def test_quantities_are_refused(call, unit):
 
 @pytest.mark.parametrize("call", [softmax, log_softmax, logsumexp, *ELEMENTWISE])
 def test_astropy_quantities_are_refused(call):
-    units = pytest.importorskip("astropy.units", reason="astropy is not installed: its quantities were not tried")
+    units = pytest.importorskip("astropy.units", reason="astropy is not installed")
     x = np.array([50.0, 20.0]) * units.percent
     name = getattr(call, "__name__", "").replace("<lambda>", "logit")
     with pytest.raises(TypeError, match=rf"^{name}: [xa] is a astropy .*unit.*to_value\(''\)"):
@@ -362,7 +362,8 @@ def test_tensors(call):
 
 def test_eps_may_be_a_tensor():
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: its tensors were not tried")
-    for eps in (torch.tensor(1e-6, dtype=torch.float64), torch.tensor(1e-6, dtype=torch.float64).requires_grad_()):
+    number = torch.tensor(1e-6, dtype=torch.float64)
+    for eps in (number, number.clone().requires_grad_()):
         same_bits(logit(0.0, eps), logit(0.0, 1e-6))
         same_bits(logit(np.array([0.0, 1.0]), eps), logit(np.array([0.0, 1.0]), 1e-6))
     for wrong in (torch.tensor(True), torch.tensor(1j), torch.tensor([1e-6])):

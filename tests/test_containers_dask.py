@@ -157,7 +157,8 @@ class Source:
         self.chunks, self.now, self.most, self.read = chunks, 0, 0, 0
 
     def array(self):
-        return da.map_blocks(self.chunk, chunks=((1000,) * self.chunks, (8,)), dtype=float, meta=np.empty((0, 0)))
+        chunks = ((1000,) * self.chunks, (8,))
+        return da.map_blocks(self.chunk, chunks=chunks, dtype=float, meta=np.empty((0, 0)))
 
     def chunk(self, block_id=None):
         self.now += 1
@@ -201,11 +202,11 @@ def test_what_is_computed_is_computed_once(call):
 @CALLS
 def test_options_without_a_lazy_meaning_are_refused(call):
     lazy = unreadable()
-    with pytest.raises(TypeError, match=f"{call.__name__}: .* is a dask Array, which would be computed at once"):
+    with pytest.raises(TypeError, match=f"{call.__name__}: .* dask Array.* computed at once"):
         call(lazy, out=np.empty(lazy.shape if call is not logsumexp else ()))
     if call is logsumexp:
         for options in ({"b": 2.0}, {"return_sign": True}):
-            with pytest.raises(TypeError, match="logsumexp: (b|return_sign) does not go with a dask array"):
+            with pytest.raises(TypeError, match=r"logsumexp: (b|return_sign) does not go with a dask"):
                 call(lazy, **options)
     with pytest.raises(np.exceptions.AxisError):
         call(lazy, axis=3)

@@ -106,7 +106,7 @@ def test_worst_rows_against_mpmath(dtype):
 
 
 def ascending_parts(dtype):
-    """The largest element rises a little from part to part, so that every merge multiplies what was before."""
+    """The largest element rises a little from part to part: every merge multiplies what was before."""
     steps = np.linspace(0, 3, 512)[:, None] + np.linspace(-2, 0, 16)
     return steps.reshape(1, -1).astype(dtype)
 

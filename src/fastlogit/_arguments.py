@@ -43,7 +43,7 @@ def as_array(name: str, argument: str, value: Any, subok: bool = False) -> np.nd
 
 
 def with_numpy_dtype(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Floats of 8 and 16 bits that NumPy does not have itself (ml_dtypes) as float32, which holds them all."""
+    """Floats of 8 and 16 bits that NumPy does not have itself (ml_dtypes) as float32, which holds them."""
     if array.dtype.type.__module__ == "ml_dtypes" and "float" in array.dtype.name:
         return array.astype(np.float32)
     return array

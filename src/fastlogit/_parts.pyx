@@ -1,6 +1,6 @@
 """softmax, log_softmax and logsumexp of slices whose parts are apart, in the chunks of a larger array.
 
-`sum_of_parts` of each chunk, `merged` of these along the slices, and `from_sums` for the results of each chunk.
+`sum_of_parts` of each chunk, `merged` of these along the slices, then `from_sums` for the results.
 """
 
 import numpy as np

@@ -124,7 +124,7 @@ def from_parts(
     dtype: Any,
     keepdims: bool | None,
 ) -> Any:
-    """Where slices lie in several chunks: a sum for each part of a slice, merged in a tree, then the results."""
+    """Where slices lie in several chunks: a sum for each part, merged in a tree, then the results."""
     dask_array = sys.modules["dask.array"]
     name = function.__name__
     nothing = (0,) * x.ndim
@@ -167,7 +167,8 @@ def is_read(x: Any) -> bool:
 
 
 def of_chunk(
-    part: Any, mask: Any = True, *, function: Callable[..., Any], axes: tuple[int, ...], options: dict[str, Any]
+    part: Any, mask: Any = True, *, function: Callable[..., Any], axes: tuple[int, ...],
+    options: dict[str, Any],
 ) -> Any:
     return function(part, axis=axes, where=mask, **options)
 

@@ -12,7 +12,7 @@ from fastlogit._containers import Array, counting, numbers_in
 def numbers(name: str, argument: str, value: Any) -> tuple[Array, Array | None]:
     if isinstance(value, np.ma.MaskedArray):
         check_real(name, value.dtype, argument)
-        missing = None if value.mask is np.ma.nomask else value.mask
+        missing: Any = None if value.mask is np.ma.nomask else value.mask
         return np.asarray(value.data), missing
     return np.asarray(value), None
 
@@ -25,7 +25,7 @@ def share(function: Callable[..., Any], x: Any, axis: Any, where: Any) -> Any:
         return wrapped(x, result)
     if x.ndim == 0 and missing is not None and missing:
         return np.ma.masked
-    like = x.astype(result.dtype) if x.dtype.kind != "f" else x
+    like: Any = x.astype(result.dtype) if x.dtype.kind != "f" else x
     return np.ma.MaskedArray(
         result, np.ma.nomask if missing is None else missing.copy(), fill_value=like.fill_value,
         hard_mask=x.hardmask,

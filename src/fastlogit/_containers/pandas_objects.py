@@ -1,7 +1,7 @@
 """Series, DataFrames, indexes and extension arrays of pandas.
 
-pd.NA does not count and stays where it is. The columns of a DataFrame are computed in the one dtype that holds
-all of them, as NumPy would; each comes back as NumPy, nullable or Arrow array, as it was.
+pd.NA does not count and stays where it is. The columns of a DataFrame are computed in the one dtype that
+holds all of them, as NumPy would; each comes back as NumPy, nullable or Arrow array, as it was.
 """
 
 import sys
@@ -45,7 +45,7 @@ def extension_array(kind: str | None, result: Array, missing: Array | None) -> A
 def kind_of(dtype: Any) -> str | None:
     if hasattr(dtype, "pyarrow_dtype"):
         return ARROW
-    if isinstance(dtype, np.dtype) or hasattr(dtype, "subtype") or type(dtype).__name__ == "NumpyEADtype":
+    if type(dtype).__name__ == "NumpyEADtype":
         return None
     return NULLABLE if hasattr(dtype, "numpy_dtype") else None
 
@@ -60,8 +60,8 @@ def is_number(dtype: Any) -> bool:
 def fault_of_dtype(dtype: Any) -> str:
     cure = "take its codes (cat.codes) or convert it" if str(dtype) == "category" else "convert it"
     return (
-        f"has dtype {dtype}, and the function is defined for real numbers; {cure} with astype(float), or leave "
-        "it out"
+        f"has dtype {dtype}, and the function is defined for real numbers; {cure} with astype(float), or "
+        "leave it out"
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from fastlogit._containers import Array, counting, numbers_in
+from fastlogit._containers import Array, counting
 
 
 def polars() -> Any:
@@ -14,7 +14,9 @@ def polars() -> Any:
 
 
 def kind_of(value: Any) -> str:
-    return "Series" if hasattr(value, "to_frame") else "DataFrame" if hasattr(value, "get_columns") else "Expr"
+    if hasattr(value, "to_frame"):
+        return "Series"
+    return "DataFrame" if hasattr(value, "get_columns") else "Expr"
 
 
 def is_number(dtype: Any) -> bool:
@@ -24,16 +26,16 @@ def is_number(dtype: Any) -> bool:
 
 def refuse_lazy(name: str, argument: str, value: Any) -> NoReturn:
     raise TypeError(
-        f"{name}: {argument} is a polars {type(value).__name__}, which is not computed yet; collect() it, or map "
-        f"the function: pl.col('z').map_batches({name}, return_dtype=pl.Float64)"
+        f"{name}: {argument} is a polars {type(value).__name__}, which is not computed yet; collect() it, or "
+        f"map the function: pl.col('z').map_batches({name}, return_dtype=pl.Float64)"
     )
 
 
 def of_series(name: str, argument: str, series: Any) -> tuple[Array, Array | None]:
     if not is_number(series.dtype):
         raise TypeError(
-            f"{name}: {argument} is a polars Series, whose values ({series.name!r}) have dtype {series.dtype}, "
-            "and the function is defined for real numbers; convert it with cast(pl.Float64)"
+            f"{name}: {argument} is a polars Series, whose values ({series.name!r}) have dtype "
+            f"{series.dtype}, and the function is defined for real numbers; convert it with cast(pl.Float64)"
         )
     missing = None
     if series.null_count():
@@ -68,7 +70,6 @@ def with_nulls(name: str, values: Array, missing: Array | None) -> Any:
 def share(function: Callable[..., Any], x: Any, axis: Any, where: Any) -> Any:
     name = function.__name__
     values, missing = numbers(name, "x", x)
-    where, hidden = numbers_in(name, "where", where) if where is not True else (where, None)
     result = function(values, axis, where=counting(name, where, missing, values.shape))
     if kind_of(x) == "Series":
         return with_nulls(x.name, result, missing)

@@ -1,4 +1,4 @@
-"""Numbers with a unit: no function here knows what the logarithm of a metre is, nor what a percentage means."""
+"""Numbers with a unit: no function here knows what the exponential of a metre is, nor of a percentage."""
 
 from typing import Any, NoReturn
 
@@ -9,8 +9,8 @@ def refuse(name: str, argument: str, value: Any) -> NoReturn:
     pint = library_of(value) == "pint"
     cure = "to('dimensionless').magnitude" if pint else "to_value('')"
     raise TypeError(
-        f"{name}: {argument} is a {library_of(value)} {type(value).__name__}, which has a unit; pass its value "
-        f"without one, as {argument}.{cure}"
+        f"{name}: {argument} is a {library_of(value)} {type(value).__name__}, which has a unit; pass its "
+        f"value without one, as {argument}.{cure}"
     )
 
 

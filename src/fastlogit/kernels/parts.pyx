@@ -4,11 +4,11 @@ The sums of the parts are computed one by one, wherever the parts are; they are 
 every element is then written on its own, from the sum of its whole slice. Nothing but these sums, of four
 numbers each, goes from one part to another.
 
-Relative errors, in 2^-53, each at most as many units in the last place: a term is within 0.025 with its tail
-(`exp_double`), and so is a sum of terms, whose roundings are added up, and renormalised in time. A merge
+Relative errors, in 2^-53, each at most as many units in the last place: a term is within 0.025 with its
+tail (`exp_double`), and so is a sum of terms, whose roundings are added up, and renormalised in time. A merge
 multiplies the sum that has the smaller largest element by one more exponential: 0.027. In pairs, 2^20 parts
 meet after 20 merges, at 0.57. The share of an element has its own 0.025 and one rounding, 0.5: softmax is
-within 1.1 units. The logarithm of a sum adds the 0.6 of `log_positive`: log_softmax, which is larger than that
+within 1.1 units. The logarithm of a sum adds the 0.6 of `log_positive`: log_softmax, larger than that
 logarithm, is within 1.7. So is logsumexp for up to 2^10 parts (0.3), in units of the larger of result and
 largest element, which may be half of the logarithm; up to 2^20 parts it is within 1.9.
 """
@@ -82,8 +82,9 @@ cdef inline Py_ssize_t read_block(
     cdef int last = cut.axes - 1
     cdef Py_ssize_t start = block * BLOCK, count = min(<Py_ssize_t> BLOCK, part.length - start), i
     cdef Py_ssize_t stride = cut.x_strides[last], mask_stride = cut.mask_strides[last]
-    cdef const char *x = part.x + offset(&cut.shape[0], &cut.x_strides[0], cut.kept, last, run) + start * stride
+    cdef const char *x = part.x + offset(&cut.shape[0], &cut.x_strides[0], cut.kept, last, run)
     cdef const char *mask
+    x += start * stride
     for i in range(count):
         values[i] = (<const real *> (x + i * stride))[0]
     if part.mask != NULL:
@@ -96,7 +97,9 @@ cdef inline Py_ssize_t read_block(
     return count
 
 
-cdef inline void exponentiate(const double *values, double largest, double *terms, double *tails) noexcept nogil:
+cdef inline void exponentiate(
+    const double *values, double largest, double *terms, double *tails
+) noexcept nogil:
     """exp(values - largest) * 2^HEADROOM of a block, with tails. No difference is rounded."""
     cdef double difference, rest, term, tail
     cdef Py_ssize_t i
@@ -177,7 +180,7 @@ cdef void write_part(
     cdef double values[BLOCK]
     cdef double terms[BLOCK]
     cdef double tails[BLOCK]
-    cdef double largest, high, low, logarithm, value
+    cdef double largest, high, low, logarithm
     cdef Py_ssize_t run, block, count, stride, i
     cdef char *out
     locate(cut, index, &part)
