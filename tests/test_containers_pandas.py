@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from reference import same_bits
 
-import fastlogit
 from fastlogit import expit, log_softmax, logit, logsumexp, softmax
 
 pd = pytest.importorskip("pandas", reason="pandas is not installed: none of its objects was tried")
@@ -452,7 +451,3 @@ def test_no_library_is_imported(run_python):
     names = ["pandas", "xarray", "dask", "polars", "pyarrow", "torch", "scipy"]
     code = f"import sys, fastlogit; fastlogit.softmax([1.0]); print([n for n in {names} if n in sys.modules])"
     assert run_python(code).strip() == "[]"
-
-
-def test_losses_take_extension_arrays():
-    assert fastlogit.binary_cross_entropy_with_logits(pd.Series([0.5], dtype="Float64"), pd.Series([1])) > 0

@@ -116,7 +116,7 @@ class Call:
     def check_result(self, argument, array, shape, dtype, inputs):
         """Refuse an array that cannot take results while the inputs are read."""
         allocate = f"allocate it with np.empty({shape}, np.{dtype})"
-        check_no_series(self.function, array)
+        check_no_series(self.function, array, argument)
         if not isinstance(array, np.ndarray):
             raise self.refuse(
                 TypeError, argument, f"must be an array, not {type(array).__name__}; {allocate}"

@@ -110,15 +110,18 @@ def check_labels(name: str, argument: str, value: Any, x: Any, *, of_rows: bool 
             )
 
 
-def check_no_series(name: str, out: object) -> None:
+def check_no_series(name: str, out: object, argument: str = "out") -> None:
     """Refuse an `out` of pandas, which would fill it from a hidden copy, or fill that alone."""
-    if library_of(out) == "pandas":
-        kind = type(out).__name__
-        raise TypeError(
-            f"{name}: out is a pandas {kind}, whose memory pandas may share with others or replace; assign "
-            f"the result instead (out[:] = {name}(x)), or work in place on an array that is yours: "
-            f"a = x.to_numpy(copy=True); {name}(a, out=a); pd.{kind}(a, copy=False)"
-        )
+    if library_of(out) != "pandas":
+        return
+    kind = type(out).__name__
+    fault = f"{name}: {argument} is a pandas {kind}, whose memory pandas may share with others or replace"
+    if argument != "out":
+        raise TypeError(f"{fault}; pass an array, and make a {kind} of it afterwards")
+    raise TypeError(
+        f"{fault}; assign the result instead (out[:] = {name}(x)), or work in place on an array that is yours: "
+        f"a = x.to_numpy(copy=True); {name}(a, out=a); pd.{kind}(a, copy=False)"
+    )
 
 
 def applied_to_container(
