@@ -3,8 +3,8 @@
     python examples/out_of_core.py scores.zarr --write 320   # chunks of 9.6 MB: makes up the data first
     python examples/out_of_core.py scores.zarr --workers 2 --memory 400MB
 
-Two processes share the work, chunk by chunk: clamped logit, the mean over the models, log_softmax, cross-entropy,
-and one softmax along the axis that is cut into chunks. Needs dask, distributed and zarr.
+Two processes share the work, chunk by chunk: clamped logit, the mean over the models, log_softmax,
+cross-entropy, and one softmax along the axis that is cut into chunks. Needs dask, distributed and zarr.
 """
 
 import argparse
@@ -60,8 +60,8 @@ def blend(folder):
     blended = logit(p, EPS).mean(axis=0)
     logs = log_softmax(blended, axis=1)
     losses = da.map_blocks(
-        loss_of_block, blended, known[:, np.newaxis], drop_axis=1, chunks=((1,) * blended.numblocks[0],), dtype=float,
-        meta=np.empty(0),
+        loss_of_block, blended, known[:, np.newaxis], drop_axis=1, chunks=((1,) * blended.numblocks[0],),
+        dtype=float, meta=np.empty(0),
     )
     confidence = logs.max(axis=1)
     weights = softmax(confidence, axis=0)  # along the rows, which are in several chunks

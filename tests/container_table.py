@@ -5,6 +5,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -100,7 +101,7 @@ ROWS = [
     Row("pandas", "Series Int64 with NA", lambda: series([1, None, 0], "Int64")),
     Row("pandas", "Series boolean with NA", lambda: series([True, None, False], "boolean")),
     *(
-        Row("pandas pyarrow", f"Series {dtype} with NA", lambda dtype=dtype, values=values: series(values, dtype))
+        Row("pandas pyarrow", f"Series {dtype} with NA", partial(series, values, dtype))
         for dtype, values in {
             "double[pyarrow]": [0.25, None, 0.5],
             "int64[pyarrow]": [1, None, 0],

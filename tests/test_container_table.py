@@ -15,7 +15,7 @@ def test_row(row):
     if not is_available(row):
         pytest.skip(f"{row.libraries} is not installed: this row of the table was not checked")
     if "pyarrow]" in row.argument and int(import_module("pandas").__version__.split(".")[0]) < 3:
-        pytest.skip("pandas 2 makes NumPy columns of Arrow's in a ufunc: this row of the table is that of pandas 3")
+        pytest.skip("pandas 2 makes NumPy columns of Arrow's in a ufunc: the row is that of pandas 3")
     assert formatted(cells(row)) in TABLE.read_text()
 
 

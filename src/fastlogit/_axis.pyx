@@ -304,8 +304,8 @@ def softmax(x, axis=None, *, out=None, where=True):
     Returns
     -------
     ndarray or scalar
-        Probabilities, with the shape of `x`. A pandas or xarray object comes back as one, with its
-        labels.
+        Probabilities, with the shape of `x`. Objects of pandas, xarray, dask and polars and masked arrays
+        come back as what they were, with their labels; what is missing stays so and does not count.
 
     Raises
     ------
@@ -372,8 +372,8 @@ def log_softmax(x, axis=None, *, out=None, where=True):
     Returns
     -------
     ndarray or scalar
-        Values at most 0, with the shape of `x`. A pandas or xarray object comes back as one, with its
-        labels.
+        Values at most 0, with the shape of `x`. Objects of pandas, xarray, dask and polars and masked arrays
+        come back as what they were, with their labels; what is missing stays so and does not count.
 
     Raises
     ------
@@ -465,7 +465,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     Returns
     -------
     result : ndarray or scalar
-        The logarithm; NaN for a negative sum, unless `return_sign`.
+        The logarithm; NaN for a negative sum, unless `return_sign`. A DataFrame gives a Series along an axis,
+        an xarray object one without the reduced dimensions.
     sign : ndarray or scalar
         Only with `return_sign`: 1, -1, or 0 where the sum is 0, NaN where it is NaN.
 

@@ -119,8 +119,8 @@ def check_no_series(name: str, out: object, argument: str = "out") -> None:
     if argument != "out":
         raise TypeError(f"{fault}; pass an array, and make a {kind} of it afterwards")
     raise TypeError(
-        f"{fault}; assign the result instead (out[:] = {name}(x)), or work in place on an array that is yours: "
-        f"a = x.to_numpy(copy=True); {name}(a, out=a); pd.{kind}(a, copy=False)"
+        f"{fault}; assign the result instead (out[:] = {name}(x)), or work in place on an array that is "
+        f"yours: a = x.to_numpy(copy=True); {name}(a, out=a); pd.{kind}(a, copy=False)"
     )
 
 
