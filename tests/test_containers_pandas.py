@@ -404,9 +404,11 @@ def test_in_place_without_a_copy(call):
 
 
 def test_results_share_no_memory_with_the_argument():
-    for x in (pd.Series([1.0, 2.0]), pd.Series([1.0, 2.0], dtype="Float64"), mixed_frame()):
+    plain = pd.DataFrame(np.arange(6.0).reshape(2, 3), copy=False)
+    for x in (pd.Series([1.0, 2.0]), pd.Series([1.0, 2.0], dtype="Float64"), plain, mixed_frame()):
         before = x.copy(deep=True)
         result = softmax(x)
+        assert x.equals(before)
         result.iloc[0] = 99.0
         assert x.equals(before)
 
