@@ -191,5 +191,5 @@ def test_results_do_not_go_into_a_series():
 def test_quantities_are_refused():
     pint = pytest.importorskip("pint", reason="pint is not installed: its quantities were not tried")
     metres = pint.UnitRegistry().Quantity(Z, "meter")
-    with pytest.raises(TypeError, match="logits is a pint Quantity"):
+    with pytest.raises(TypeError, match="logits is a Quantity of pint"):
         binary_cross_entropy_with_logits(metres, Y)

@@ -9,7 +9,7 @@ def refuse(name: str, argument: str, value: Any) -> NoReturn:
     pint = library_of(value) == "pint"
     cure = "to('dimensionless').magnitude" if pint else "to_value('')"
     raise TypeError(
-        f"{name}: {argument} is a {library_of(value)} {type(value).__name__}, which has a unit; pass its "
+        f"{name}: {argument} is a {type(value).__name__} of {library_of(value)}, which has a unit; pass its "
         f"value without one, as {argument}.{cure}"
     )
 
