@@ -113,6 +113,18 @@ def test_chunks_without_elements_and_empty_arrays(call):
 
 
 @CALLS
+def test_single_numbers_and_no_axes(call):
+    single = da.from_array(np.array(1.5))
+    result = call(single)
+    assert result.shape == ()
+    same_bits(result.compute(), np.asarray(call(1.5)))
+    x = scores()
+    result = call(da.from_array(x, chunks=CHUNKS), axis=())
+    assert result.dtype == x.dtype
+    same_bits(result.compute(), call(x, axis=()))
+
+
+@CALLS
 def test_special_values_in_other_chunks(call):
     for row in ([np.inf, 0.0], [0.0, np.nan], [-np.inf, -np.inf], [-np.inf, 3.0], [-0.0, 0.0]):
         lazy = da.from_array(np.array(row), chunks=1)

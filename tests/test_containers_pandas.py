@@ -311,6 +311,10 @@ def test_subclasses_stay_subclasses(call):
     assert type(call(scores, axis=1)) is type(np.exp(scores)) is Scores
     assert type(call(scores["a"])) is type(np.exp(scores["a"])) is Score
     assert type(logsumexp(scores, axis=1)) is type(scores.sum(axis=1)) is Score
+    with pytest.raises(TypeError, match="out is a pandas Score"):
+        call(scores["a"], out=scores["a"])
+    with pytest.raises(ValueError, match="where has other labels"):
+        call(scores["a"], where=Score([True, False], [1, 0]))
 
 
 # Several arguments

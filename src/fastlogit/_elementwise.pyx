@@ -205,7 +205,8 @@ cdef object call(Function function, double eps, object x, object out, const choi
             )
         (out,) = out
     given = None if out is not_given else out
-    check_no_series(function.name, given)
+    if given is not None:
+        check_no_series(function.name, given)
     if overrides(x) or overrides(given):
         return applied_to_container(
             function.name, ufuncs.clamped_logit(eps) if function.ufunc is None else function.ufunc, x, given,

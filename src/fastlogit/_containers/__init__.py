@@ -38,6 +38,11 @@ def library_of(value: object) -> str:
     return type(value).__module__.partition(".")[0]
 
 
+def is_of_pandas(value: object) -> bool:
+    """Also if another library has derived it."""
+    return any(base.__module__.partition(".")[0] == "pandas" for base in type(value).__mro__)
+
+
 def container_of(value: object) -> Any:
     """The module that knows this kind of object; None for an ndarray and all that NumPy makes one of."""
     if type(value) is np.ndarray or library_of(value) == "builtins":
@@ -95,7 +100,7 @@ def check_labels(name: str, argument: str, value: Any, x: Any, *, of_rows: bool 
 
     A Series beside a DataFrame lies along its columns, for NumPy and for pandas, unless it is `of_rows`.
     """
-    if library_of(value) != "pandas" or library_of(x) != "pandas":
+    if not is_of_pandas(value) or not is_of_pandas(x):
         return
     pairs = []
     if hasattr(value, "columns") == hasattr(x, "columns"):
@@ -112,7 +117,7 @@ def check_labels(name: str, argument: str, value: Any, x: Any, *, of_rows: bool 
 
 def check_no_series(name: str, out: object, argument: str = "out") -> None:
     """Refuse an `out` of pandas, which would fill it from a hidden copy, or fill that alone."""
-    if library_of(out) != "pandas":
+    if not is_of_pandas(out):
         return
     kind = type(out).__name__
     fault = f"{name}: {argument} is a pandas {kind}, whose memory pandas may share with others or replace"
