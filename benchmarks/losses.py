@@ -96,8 +96,10 @@ def table(rows, threads):
     """In reStructuredText."""
     versions = [f"{name} {version(name)}" for name in ("torch", "scikit-learn")]
     lines = [f"{machine(threads)}, {', '.join(versions)}. Milliseconds.", "", ".. csv-table::"]
-    lines += ["   :header-rows: 1", "", "   " + ", ".join(f'"{name}"' for name in ("loss", "dtype", *COLUMNS))]
-    return "\n".join(lines + ["   " + ", ".join(f'"{cell}"' for cell in cells) for cells in rows]) + "\n"
+    lines += ["   :header-rows: 1", ""]
+    for cells in [("loss", "dtype", *COLUMNS), *rows]:
+        lines.append("   " + ", ".join(f'"{cell}"' for cell in cells))
+    return "\n".join(lines) + "\n"
 
 
 def main():
