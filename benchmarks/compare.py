@@ -25,14 +25,17 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-import layouts
-import peers
-import report
-from cases import CASES, ELEMENTWISE, OF_SLICES
-from contest import IN_PLACE, NEW, PREALLOCATED, Contest, Floor, Setting, warn_if_busy
-from tqdm import tqdm
+try:
+    import layouts
+    import peers
+    import report
+    from cases import CASES, ELEMENTWISE, OF_SLICES
+    from contest import IN_PLACE, NEW, PREALLOCATED, Contest, Floor, Setting, warn_if_busy
+    from tqdm import tqdm
 
-import fastlogit
+    import fastlogit
+except ModuleNotFoundError as error:
+    raise SystemExit(f'{error}; first run: pip install ".[bench]"') from None
 
 
 def parse_arguments(arguments):

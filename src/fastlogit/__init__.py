@@ -1,4 +1,4 @@
-"""logit, expit and their family over NumPy arrays: in place, threaded, accurate to the last bit."""
+"""logit, expit and their family over NumPy arrays: in place, threaded, accurate."""
 
 from fastlogit import _runtime, _elementwise, ufuncs  # noqa: F401, I001 (_runtime, before any extension)
 from fastlogit._axis import log_softmax, logsumexp, softmax
