@@ -72,6 +72,7 @@ CASES = {
     "logit, eps 1e-6": (partial(fastlogit.logit, eps=1e-6), probabilities),
     "expit": (fastlogit.expit, log_odds),
     "log_expit": (fastlogit.log_expit, log_odds),
+    "softplus": (fastlogit.softplus, log_odds),
 }
 
 

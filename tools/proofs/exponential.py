@@ -20,14 +20,14 @@ import source
 import traces
 
 LARGEST_R = 0.3467
-PIECES = 128
+PIECES = 64
 EDGES = [LARGEST_R * (2 * i / PIECES - 1) for i in range(PIECES + 1)]
 TERMS = {k: f"EXP_{k}" for k in range(2, 12)}
 TERMS_32 = {k: f"EXP_{k}_32" for k in range(2, 7)}
 
 CLAIM = """
-{{ high in [{low!r}, {high!r}] /\\ |low| <= 1b-29 /\\ |low - M_low| <= 1b-81
-/\\ |{difference} - ({exact})| <= 1b-80 -> |{p} - M_{p}| in ? /\\ |({p} + {tail}) - M_{p}| in ? }}
+{{{{ high in [{{low!r}}, {{high!r}}] /\\ |low| <= 1b-29 /\\ |low - M_low| <= 1b-81
+/\\ |{difference} - ({exact})| <= 1b-80 -> |{p} - M_{p}| in ? /\\ |({p} + {tail}) - M_{p}| in ? }}}}
 ({p} + {tail}) - M_{p} -> ({rest} - M_{rest}) + ({roundings});
 """
 
@@ -52,8 +52,8 @@ def polynomial_error(form="float64"):
     return sollya(f"sup(supnorm(1 + x + {terms}, exp(x), [-{LARGEST_R}; {LARGEST_R}], relative, 2^(-12)));")
 
 
-def rounding_script(low, high, fused):
-    """How far p, alone and with its tail, is from the polynomial without roundings, for low <= r <= high."""
+def rounding_script(fused):
+    """How far p, alone and with its tail, is from the polynomial without roundings: a template of the ends of r."""
     x, reduced, rest, k = traces.symbols("x", "high", "low", "k")
     replaced = {("exp_parts", name): value for name, value in (("high", reduced), ("low", rest), ("k", k))}
 
@@ -73,8 +73,6 @@ def rounding_script(low, high, fused):
         "difference": script.of(difference),
         "exact": gappa.exact_expression(difference.operation, list(map(script.of, difference.operands))),
         "roundings": script.roundings(p, p_tail, atoms=[watched["exp_parts", "rest"]]),
-        "low": low,
-        "high": high,
     }
     return script.text({"high", "low"}) + "M_high = high;\n" + script.without_rounding() + CLAIM.format(**fields)
 
@@ -82,7 +80,8 @@ def rounding_script(low, high, fused):
 @functools.cache
 def roundings(fused):
     """What `rounding_script` asks for, for each piece of r."""
-    return gappa.prove_all(rounding_script(*ends, fused) for ends in pairwise(EDGES))
+    template = rounding_script(fused)
+    return gappa.prove_all(template.format(low=low, high=high) for low, high in pairwise(EDGES))
 
 
 @functools.cache

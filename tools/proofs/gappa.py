@@ -145,6 +145,7 @@ def exact_expression(operation, operands):
 
 
 def prove_all(scripts):
+    """`prove` for each, on all cores."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(prove, scripts))
 

@@ -3,19 +3,20 @@
 With E = 2^k (1 + p) the exact N is h - E and D is 2^h + 1 + E. What Gappa is not asked, because it is no
 rounding:
 
-- `numerator` and its tail, `leading` and its tail are sums of a larger and a smaller number, so these tails
-  are exact (Dekker); for k < -60 `denominator` is 2 and the result -E but for 2^-60 of it. For all other k
-  Gappa is asked for the tails and how far N and D are off.
+- k where h is 0. Then `numerator` and its tail are those of k = 0 times 2^k. Gappa is asked for these, for
+  the denominator of every numerator, and for the leading sum of every x.
 - p_tail, without fused multiply-add: as in `expit`.
 - What underflows. E is above 2^-996, and the last digits that `numerator_tail` can lose are below 2^-1074. The
   residual, without fused multiply-add, loses nothing where the denominator is 2.
+- k < -60. Then D is 2, but for 2^-60, and everything is that of k = -60 times a power of two.
 - Beyond the bounds. Below -690 the result is x, and exp(x) is less than 2^-990. Above 690 it is E, rounded
   once with 2^96, and once more where it is subnormal: that rounds a number of 53 bits to fewer, and what the
   first rounding and p are off, counts half at most.
 - k, and the last rounding: as in `expit`.
+
+softplus(x) is -log_expit(-x), in the same arithmetic (``elementwise.pyx``): the bound is one and the same.
 """
 
-from fractions import Fraction
 from math import exp, expm1, frexp, inf, log, log1p
 
 import exponential
@@ -27,6 +28,8 @@ SLACK = 1 + 2.0**-30
 POWERS = range(-60, 0)  # k where E < 1/2
 LN2 = log(2)
 EDGE = 2.0**-28  # what LN2, r and p are off where E is 1/2 or 1
+AND = " /\\ "
+ARGUMENTS = ("numerator", "numerator_tail", "denominator", "denominator_tail", "leading", "leading_tail")
 
 
 def reduced(h, k):
@@ -36,56 +39,108 @@ def reduced(h, k):
     return -EDGE if h else -exponential.LARGEST_R, exponential.LARGEST_R
 
 
-def case_script(h, k, negative, fused):
-    """The tails, how far N and D are from what p makes them, and the leading sum from min(x, 0) - h ln 2."""
-    x, p, p_tail = traces.symbols("x", "p", "p_tail")
-    power = Fraction(2) ** k
-    replaced = {
-        ("log_expit_within", "h"): traces.number(h),
-        ("exp_parts", "k"): traces.number(k),
-        ("exp_parts", "high"): traces.number(0),
-        ("exp_parts", "power"): traces.number(power),
-        ("exp_parts", "p"): p,
-    }
-    if not fused:
-        replaced["exp_parts", "p_tail"] = p_tail
-    result, _, watched = traces.traced(
-        replaced,
-        lambda functions: functions["log_expit_within"]["float64"](x, x),
-        x,
-        p,
-        p_tail,
-        fused=fused,
-        decisions=[negative, h == 1, negative, negative],
-    )
-    if result is not watched["log_of_quotient", "result"]:
-        raise ArithmeticError("log_expit is more than log_of_quotient.")
-    names = ("numerator", "numerator_tail", "denominator", "denominator_tail", "leading", "leading_tail")
-    parts = [watched["log_of_quotient", name] for name in names]
-    script = gappa.Script(traces.needed(parts))
-    num, num_tail, den, den_tail, leading, leading_tail = map(script.of, parts)
-    low, high = reduced(h, k)
-    power, *ln2 = map(gappa.literal, [power, traces.constant("LN2_HIGH"), traces.constant("LN2_LOW")])
-    return (
-        script.text({"p", *["x"] * negative, *["p_tail"] * (not fused)})
-        + f"N = {h} - {power} - {power} * {'p' if fused else '(p + p_tail)'};\nD = {2 * (h + 1)} - N;\n"
-        + f"L = {'x' if negative else 0} - {h} * ({ln2[0]} + {ln2[1]});\n"
-        + f"{{ p in [{expm1(low) - EDGE!r}, {expm1(high) + EDGE!r}]"
-        + " /\\ |p_tail| <= 1b-53" * (not fused)
-        + f" /\\ x in [{k * LN2 + low!r}, {k * LN2 + high!r}]" * negative
-        + f" -> |{num_tail}| in ? /\\ |{den_tail}| in ? /\\ |({num} + {num_tail}) - N| in ?"
-        + f" /\\ |({den} + {den_tail}) - D| in ? /\\ |({leading} + {leading_tail}) - L| in ? }}\n"
-        + f"({num} + {num_tail}) - N -> {script.roundings(*parts[:2])};\n"
-        + f"({den} + {den_tail}) - D -> {script.roundings(*parts[2:4])};\n"
-        + f"({leading} + {leading_tail}) - L -> {script.roundings(*parts[4:])};\n"
-        + script.cancellations()
-    )
+class Trace:
+    """What log_of_quotient is called with, for one h and sign of x."""
+
+    def __init__(self, h, power, negative, fused, replaced=()):
+        x, p, p_tail = traces.symbols("x", "p", "p_tail")
+        replaced = {
+            ("log_expit_within", "h"): traces.number(h),
+            ("exp_parts", "k"): traces.number(0),
+            ("exp_parts", "high"): traces.number(0),
+            ("exp_parts", "power"): traces.number(power),
+            ("exp_parts", "p"): p,
+            **dict(replaced),
+        }
+        if not fused:
+            replaced["exp_parts", "p_tail"] = p_tail
+        inputs = {id(node): node for node in [x, *replaced.values()] if node.operation == "input"}
+        result, _, watched = traces.traced(
+            replaced,
+            lambda functions: functions["log_expit_within"]["float64"](x, x),
+            *inputs.values(),
+            fused=fused,
+            decisions=[negative, h == 1, negative, negative],
+        )
+        if result is not watched["log_of_quotient", "result"]:
+            raise ArithmeticError("log_expit is more than log_of_quotient.")
+        self.parts = dict(zip(ARGUMENTS, (watched["log_of_quotient", name] for name in ARGUMENTS), strict=True))
+
+    def sums(self, meanings, ranges):
+        """How far number and tail are from what they mean, and how large the tail is."""
+        nodes = [node for name in meanings for node in (self.parts[name], self.parts[f"{name}_tail"])]
+        script = gappa.Script(traces.needed(nodes))
+        inputs = {node.name for node in script.nodes if node.operation == "input"}
+        text, questions, hints = script.text(inputs), [], ""
+        for name, meaning in meanings.items():
+            number, tail = self.parts[name], self.parts[f"{name}_tail"]
+            off = f"({script.of(number)} + {script.of(tail)}) - {name}_exact"
+            text += f"{name}_exact = {meaning};\n"
+            questions += [f"|{script.of(tail)}| in ?", f"|{off}| in ?"]
+            hints += f"{off} -> {script.roundings(number, tail)};\n"
+        given = [f"{name} in [{low!r}, {high!r}]" for name, (low, high) in ranges.items() if name in inputs]
+        claim = f"{AND.join(given)} -> {AND.join(questions)}"
+        return f"{text}{{ {claim} }}\n{hints}{script.cancellations()}"
+
+
+def whole_p(fused):
+    return "p" if fused else "(p + p_tail)"
+
+
+def ranges(low, high):
+    """Of p and its tail where r is between these."""
+    return {"p": (expm1(low) - EDGE, expm1(high) + EDGE), "p_tail": (-(2.0**-53), 2.0**-53)}
+
+
+def leading_meaning(h, negative):
+    ln2 = " + ".join(gappa.literal(traces.constant(name)) for name in ("LN2_HIGH", "LN2_LOW"))
+    return f"{'x' if negative else 0} - {h} * ({ln2})"
+
+
+def scripts(fused):
+    """By case: for h = 1 a pair (k, negative), for h = 0 what is the same for every k."""
+    questions = {}
+    for k in (0, -1):
+        for negative in (False, True):
+            low, high = reduced(1, k)
+            exact = f"1 - {gappa.literal(traces.number(2.0**k).value)} * (1 + {whole_p(fused)})"
+            given = ranges(low, high) | {"x": (k * LN2 + low, k * LN2 + high)}
+            meanings = {"numerator": exact, "denominator": f"4 - ({exact})", "leading": leading_meaning(1, negative)}
+            questions[k, negative] = Trace(1, 2.0**k, negative, fused).sums(meanings, given)
+    given = ranges(-exponential.LARGEST_R, exponential.LARGEST_R)
+    questions["numerator"] = Trace(0, 1, False, fused).sums({"numerator": f"-1 - {whole_p(fused)}"}, given)
+    number, tail = traces.symbols("number", "tail")
+    symbols = {("log_expit_within", "numerator"): number, ("log_expit_within", "numerator_tail"): tail}
+    given = {"number": (-0.5 - EDGE, 0.0), "tail": (-(2.0**-53), 2.0**-53)}
+    trace = Trace(0, 1, False, fused, symbols)
+    questions["denominator"] = trace.sums({"denominator": "2 - number - tail"}, given)
+    questions["leading"] = Trace(0, 1, True, fused).sums({"leading": leading_meaning(0, True)}, {"x": (-690.0, 0.0)})
+    return questions
+
+
+class Parts:
+    """Tails, and how far N, D and the leading sum are off, for each case."""
+
+    def __init__(self, fused):
+        questions = scripts(fused)
+        self.found = dict(zip(questions, gappa.prove_all(questions.values()), strict=True))
+
+    def of(self, h, k, negative):
+        """Beside a denominator of 1: a `quotient.Case`; and what the leading sum is off."""
+        if h:
+            numerator_tail, numerator, denominator_tail, denominator, _, leading = self.found[k, negative]
+        else:
+            numerator_tail, numerator = (error * 2.0**k for error in self.found["numerator"])
+            denominator_tail, denominator = self.found["denominator"]
+            denominator += numerator
+            leading = self.found["leading"][1] if negative else 0.0
+        constant = abs(float(quotient.LN2 - traces.constant("LN2_HIGH") - traces.constant("LN2_LOW")))
+        return (numerator_tail, denominator_tail, numerator, denominator), leading + h * constant * SLACK
 
 
 def errors(h, k, negative, found, fused):
     """In ulp of the exact result, before the last rounding, for one piece of r at a time."""
-    *parts, leading = found
-    leading += h * abs(float(quotient.LN2 - traces.constant("LN2_HIGH") - traces.constant("LN2_LOW"))) * SLACK
+    parts, leading = found.of(h, k, negative)
     first, last = reduced(h, k)
     for low, high, error_of_p in exponential.pieces(fused, with_tail=not fused):
         low, high = max(low, first), min(high, last)
@@ -94,7 +149,8 @@ def errors(h, k, negative, found, fused):
         smallest, largest = 2.0**k * exp(low) / SLACK, 2.0**k * exp(high) * SLACK
         quotients = [(h - e) / (h + 2 + e) for e in (smallest, largest)]
         case = quotient.Case(*(part / (h + 2 + smallest) for part in parts))
-        of_quotient = quotient.error(max(map(abs, quotients)), case, with_leading=bool(h or negative), fused=fused)
+        with_leading = bool(h or negative)
+        of_quotient = quotient.error(max(map(abs, quotients)), case, with_leading=with_leading, fused=fused)
         error = of_quotient + leading + 2.0**k * error_of_p / (1 + smallest)
         nearest = max(-(k * LN2 + high), 0.0) if negative else -inf
         result = nearest + log1p(exp(-nearest)) if negative else log1p(smallest)
@@ -103,26 +159,40 @@ def errors(h, k, negative, found, fused):
 
 def beyond(fused):
     """The same of what log_expit is above its upper bound."""
-    x, p = traces.symbols("x", "p")
+    x, p, p_tail = traces.symbols("x", "p", "p_tail")
+    replaced = {("exp_parts", "power"): traces.number(1), ("exp_parts", "p"): p}
+    if not fused:
+        replaced["exp_parts", "p_tail"] = p_tail
     result, *_ = traces.traced(
-        {("exp_parts", "power"): traces.number(1), ("exp_parts", "p"): p},
+        replaced,
         lambda functions: functions["log_expit"]["float64"](x, traces.number(-690), traces.number(690)),
         x,
         p,
+        p_tail,
         fused=fused,
         decisions=[False, False, True, False, True, False],
     )
-    sum_of_both = f"t1 = {gappa.FORMATS['float64']}(p + (1b0));"
-    if gappa.Script(traces.needed([result])).lines != [sum_of_both, "t2 = -t1;", "beyond = t2 * (1b-96);"]:
-        raise ArithmeticError("Above its upper bound log_expit is not power (1 + p), rounded once.")
-    worst = max(error / 2.0 ** (frexp(exp(low))[1] - 53) for low, _, error in exponential.pieces(fused))
+    scaled, factor = result.operands
+    negated, last = scaled.operation, scaled.operands[0]
+    if (negated, factor.value, last.operation) != ("negate", traces.constant("TWO_MINUS_96"), "add"):
+        raise ArithmeticError("Above its upper bound log_expit is not a sum, scaled down.")
+    script = gappa.Script(traces.needed([last]))
+    off = f"({' + '.join(map(script.of, last.operands))}) - (1 + {whole_p(fused)})"
+    given = ranges(-exponential.LARGEST_R, exponential.LARGEST_R)
+    names = ["p", *["p_tail"] * (not fused)]
+    claim = AND.join(f"{name} in [{given[name][0]!r}, {given[name][1]!r}]" for name in names)
+    hint = f"{off} -> {script.roundings(*last.operands)};\n"
+    (rounded,) = gappa.prove(f"{script.text(names)}{{ {claim} -> |{off}| in ? }}\n{hint}{script.cancellations()}")
+    worst = max(
+        (error + rounded) / 2.0 ** (frexp(exp(low) / SLACK)[1] - 53)
+        for low, _, error in exponential.pieces(fused, with_tail=not fused)
+    )
     return max(worst, (0.5 + worst) / 2)
 
 
 def bound(fused):
     """The largest error in ulp that is left, the last rounding included."""
     cases = [(1, 0), (1, -1), *((0, k) for k in POWERS)]
-    cases = [(h, k, negative) for h, k in cases for negative in (False, True)]
-    found = gappa.prove_all(case_script(*case, fused) for case in cases)
-    worst = max(max(errors(*case, parts, fused)) for case, parts in zip(cases, found, strict=True))
+    found = Parts(fused)
+    worst = max(max(errors(h, k, negative, found, fused)) for h, k in cases for negative in (False, True))
     return (0.5 + max(worst, beyond(fused))) * SLACK

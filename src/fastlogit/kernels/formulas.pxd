@@ -276,13 +276,17 @@ cdef inline real log_expit_within(real x, real bounded) noexcept nogil:
 cdef inline double log_expit(double x, double lower, double upper) noexcept nogil:
     """log(1 / (1 + exp(-x))) for every x, with the `log_expit_bounds`.
 
-    Beyond the bounds it is x or -exp(-x), the latter with p rounded once. exp is taken times 2^96, so
-    that a subnormal result is rounded from a normal one; beyond 746 it is 0.
+    Beyond the bounds it is x or -exp(-x). exp is taken times 2^96, so that a subnormal result is rounded
+    from a normal one; beyond 746 it is 0. p is rounded once, but without fused multiply-add more often:
+    then what it and the sum lost goes along.
     """
     cdef double a = fabs(x), bounded = clamp[float64](x, lower, upper), power, p, p_tail, within, beyond
     a = 746 if a > 746 else a
     exp_parts[float64](-a, 96, True, &power, &p, &p_tail)
-    beyond = -muladd64(power, p, power) * TWO_MINUS_96 if x > 0 else x
+    beyond = muladd64(power, p, power)
+    if not FUSED:
+        beyond = beyond + (((power - beyond) + power * p) + power * p_tail)
+    beyond = -beyond * TWO_MINUS_96 if x > 0 else x
     within = log_expit_within[float64](bounded, bounded)
     return within if x == bounded else beyond
 
