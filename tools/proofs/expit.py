@@ -70,7 +70,11 @@ def step_script(k, fused):
     if nearest is not v or product.operands != (v, step):
         raise ArithmeticError("expit is not v step + v.")
     fields |= {"product": script.of(product), "residual": residual.bound(with_tail=True)}
-    return script.text({"p", "p_tail", "step"}) + (MEANING + UNFUSED + HINTS).format(**fields) + script.cancellations()
+    return (
+        script.text({"p", "p_tail", "step"})
+        + (MEANING + UNFUSED + HINTS).format(**fields)
+        + script.cancellations()
+    )
 
 
 MEANING = """

@@ -74,7 +74,9 @@ def rounding_script(fused):
         "exact": gappa.exact_expression(difference.operation, list(map(script.of, difference.operands))),
         "roundings": script.roundings(p, p_tail, atoms=[watched["exp_parts", "rest"]]),
     }
-    return script.text({"high", "low"}) + "M_high = high;\n" + script.without_rounding() + CLAIM.format(**fields)
+    return (
+        script.text({"high", "low"}) + "M_high = high;\n" + script.without_rounding() + CLAIM.format(**fields)
+    )
 
 
 @functools.cache

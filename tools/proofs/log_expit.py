@@ -64,7 +64,9 @@ class Trace:
         )
         if result is not watched["log_of_quotient", "result"]:
             raise ArithmeticError("log_expit is more than log_of_quotient.")
-        self.parts = dict(zip(ARGUMENTS, (watched["log_of_quotient", name] for name in ARGUMENTS), strict=True))
+        self.parts = dict(
+            zip(ARGUMENTS, (watched["log_of_quotient", name] for name in ARGUMENTS), strict=True)
+        )
 
     def sums(self, meanings, ranges):
         """How far number and tail are from what they mean, and how large the tail is."""
@@ -105,7 +107,11 @@ def scripts(fused):
             low, high = reduced(1, k)
             exact = f"1 - {gappa.literal(traces.number(2.0**k).value)} * (1 + {whole_p(fused)})"
             given = ranges(low, high) | {"x": (k * LN2 + low, k * LN2 + high)}
-            meanings = {"numerator": exact, "denominator": f"4 - ({exact})", "leading": leading_meaning(1, negative)}
+            meanings = {
+                "numerator": exact,
+                "denominator": f"4 - ({exact})",
+                "leading": leading_meaning(1, negative),
+            }
             questions[k, negative] = Trace(1, 2.0**k, negative, fused).sums(meanings, given)
     given = ranges(-exponential.LARGEST_R, exponential.LARGEST_R)
     questions["numerator"] = Trace(0, 1, False, fused).sums({"numerator": f"-1 - {whole_p(fused)}"}, given)
@@ -114,7 +120,9 @@ def scripts(fused):
     given = {"number": (-0.5 - EDGE, 0.0), "tail": (-(2.0**-53), 2.0**-53)}
     trace = Trace(0, 1, False, fused, symbols)
     questions["denominator"] = trace.sums({"denominator": "2 - number - tail"}, given)
-    questions["leading"] = Trace(0, 1, True, fused).sums({"leading": leading_meaning(0, True)}, {"x": (-690.0, 0.0)})
+    questions["leading"] = Trace(0, 1, True, fused).sums(
+        {"leading": leading_meaning(0, True)}, {"x": (-690.0, 0.0)}
+    )
     return questions
 
 
@@ -182,7 +190,9 @@ def beyond(fused):
     names = ["p", *["p_tail"] * (not fused)]
     claim = AND.join(f"{name} in [{given[name][0]!r}, {given[name][1]!r}]" for name in names)
     hint = f"{off} -> {script.roundings(*last.operands)};\n"
-    (rounded,) = gappa.prove(f"{script.text(names)}{{ {claim} -> |{off}| in ? }}\n{hint}{script.cancellations()}")
+    (rounded,) = gappa.prove(
+        f"{script.text(names)}{{ {claim} -> |{off}| in ? }}\n{hint}{script.cancellations()}"
+    )
     worst = max(
         (error + rounded) / 2.0 ** (frexp(exp(low) / SLACK)[1] - 53)
         for low, _, error in exponential.pieces(fused, with_tail=not fused)

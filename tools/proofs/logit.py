@@ -29,6 +29,8 @@ import traces
 SLACK = 1 + 2.0**-30
 POWERS = range(-60, 54)  # k; that of the largest x is 53
 LARGEST_S = 0.2001  # of S, whose denominator has 1 - x without its rounding
+FEW = 6  # from here on the k of one sign are one case
+WIDER = 1 + 2.0**-30
 PIECES = 64
 LN2 = float(quotient.LN2)
 UNDERFLOW = 2.0**-49  # 2^-1072 beside the denominator, twice; the rounding of k LN2_LOW, and what it lacks
@@ -46,8 +48,8 @@ def call(x):
 CLAIM = """
 N = lifted - (part + tail);
 D = lifted + (part + tail);
-{{ part in [0.399, 1] /\\ lifted / part in [0.6666, 1.5001] /\\ lifted in [0.2659, 1.5] /\\ |tail| <= 1b-54
--> |{numerator_tail}| in ? /\\ |{denominator_tail}| in ?
+{{ lifted in [{lifted[0]!r}, {lifted[1]!r}] /\\ part in [{part[0]!r}, {part[1]!r}] /\\ |tail| <= {largest_tail!r}
+{multiple}/\\ lifted / part in [0.6666, 1.5001] -> |{numerator_tail}| in ? /\\ |{denominator_tail}| in ?
 /\\ |({numerator} + {numerator_tail}) - N| in ? /\\ |({denominator} + {denominator_tail}) - D| in ? }}
 lifted - part -> part * (lifted / part - 1) {{ part <> 0 }};
 ({numerator} + {numerator_tail}) - N -> {off_numerator};
@@ -55,8 +57,29 @@ lifted - part -> part * (lifted / part - 1) {{ part <> 0 }};
 """
 
 
-def case_script(fused):
-    """The tails, and how far N and D are from x - 2^k (1 - x) and x + 2^k (1 - x), for every k but 0.
+def ranges(k):
+    """Of `lifted`, `part` and q_tail for this k; for that of `FEW` for all beyond, too."""
+    low, high = (inverse(k, ratio) for ratio in (2 / 3 / WIDER, 3 / 2 * WIDER))
+    if k == -FEW:
+        low = 0.0
+    if k == FEW:
+        high = 1.0
+    p, q = (low, high), (1 - high, 1 - low)
+    if abs(k) == FEW:  # one of them is near 1, the other the quotient times as large
+        p, q = (
+            (p, (p[0] / 1.5 / WIDER, p[1] * 1.5 * WIDER))
+            if k > 0
+            else ((q[0] / 1.5 / WIDER, q[1] * 1.5 * WIDER), q)
+        )
+    elif k > 0:
+        q = tuple(2.0**k * end for end in q)
+    else:
+        p = tuple(2.0**-k * end for end in p)
+    return p, q, 0.0 if k > 0 else 2.0**-54
+
+
+def case_script(k, fused):
+    """The tails, and how far N and D are from x - 2^k (1 - x) and x + 2^k (1 - x).
 
     Numbers are divided by 2^k where k is negative: then part is 1 - x, rounded, and `tail` what that lost.
     """
@@ -75,8 +98,15 @@ def case_script(fused):
     parts = [watched["log_of_quotient", name] for name in names]
     script = gappa.Script(traces.needed(parts))
     fields = {name: script.of(node) for name, node in zip(names, parts, strict=True)}
+    lifted, part, largest_tail = ranges(k)
     claim = CLAIM.format(
-        **fields, off_numerator=script.roundings(*parts[:2]), off_denominator=script.roundings(*parts[2:])
+        **fields,
+        lifted=lifted,
+        part=part,
+        largest_tail=largest_tail,
+        multiple="/\\ @FIX(part, -52)\n" * (k > 0),  # 1 - x is one of 2^-53 there
+        off_numerator=script.roundings(*parts[:2]),
+        off_denominator=script.roundings(*parts[2:]),
     )
     return script.text({"lifted", "part", "tail"}) + claim + script.cancellations()
 
@@ -124,14 +154,18 @@ def bound(fused):
     near_half = [LARGEST_S, *(2.0 ** (-i / 8) for i in range(19, 22 * 8))]
     halves = (2.0**-1022, 0.5), (0.5, 1 - 2.0**-53)
     complements = [rounding_of_complement(*ends, fused) for ends in halves]
-    parts, small, large = gappa.prove_all([case_script(fused), *complements])
-    if max(small[0], large[0]) > 2.0**-54 or large != [0.0, 0.0]:
+    cases = [k for k in range(-FEW, FEW + 1) if k]
+    small, large, *found = gappa.prove_all([*complements, *(case_script(k, fused) for k in cases)])
+    if max(small[0], large[0]) > 2.0**-54 * SLACK or max(large) > 0:
         raise ArithmeticError("The rounding of 1 - x is larger than the proof takes it for.")
-    parts = [*parts[:2], *(error + small[1] for error in parts[2:])]
+    parts = {
+        k: [*tails, *(error + small[1] for error in (off, last))]
+        for k, (*tails, off, last) in zip(cases, found, strict=True)
+    }
     worst = max(2.0**-17, *errors(0, near_half, [2.0**-54], 0.0, fused))
     for k in POWERS:
         if k:
-            of_k = max(errors(k, edges, parts, leading_error(k, fused), fused))
+            of_k = max(errors(k, edges, parts[max(-FEW, min(k, FEW))], leading_error(k, fused), fused))
             worst = max(worst, of_k)
         if k == POWERS.start:
             unit = 2.0 ** (frexp(-k * LN2 + 1)[1] - 53)
