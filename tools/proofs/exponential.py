@@ -53,7 +53,7 @@ def polynomial_error(form="float64"):
 
 
 def rounding_script(fused):
-    """How far p, alone and with its tail, is from the polynomial without roundings: a template of the ends of r."""
+    """How far p, alone and with its tail, is from the polynomial without roundings; r goes in later."""
     x, reduced, rest, k = traces.symbols("x", "high", "low", "k")
     replaced = {("exp_parts", name): value for name, value in (("high", reduced), ("low", rest), ("k", k))}
 

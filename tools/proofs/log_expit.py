@@ -6,8 +6,8 @@ rounding:
 - k where h is 0. Then `numerator` and its tail are those of k = 0 times 2^k. Gappa is asked for these, for
   the denominator of every numerator, and for the leading sum of every x.
 - p_tail, without fused multiply-add: as in `expit`.
-- What underflows. E is above 2^-996, and the last digits that `numerator_tail` can lose are below 2^-1074. The
-  residual, without fused multiply-add, loses nothing where the denominator is 2.
+- What underflows. E is above 2^-996, and the last digits that `numerator_tail` can lose are below 2^-1074.
+  The residual, without fused multiply-add, loses nothing where the denominator is 2.
 - k < -60. Then D is 2, but for 2^-60, and everything is that of k = -60 times a power of two.
 - Beyond the bounds. Below -690 the result is x, and exp(x) is less than 2^-990. Above 690 it is E, rounded
   once with 2^96, and once more where it is subnormal: that rounds a number of 53 bits to fewer, and what the

@@ -2,13 +2,14 @@
 
 What Gappa is not asked, because it is no rounding:
 
-- The choice of k. The bits of x = 2^a (1 + f) and 1 - x = 2^b (1 + g) give a - b + f - g, rounded, so abs(f - g) <= 1/2
-  beside k, and (1 + f) / (1 + g) is between 2/3 and 3/2: abs(S) <= 1/5, and the rounding of 1 - x is far
+- The choice of k. The bits of x = 2^a (1 + f) and 1 - x = 2^b (1 + g) give a - b + f - g, rounded, so
+  abs(f - g) <= 1/2 beside k, and (1 + f) / (1 + g) is between 2/3 and 3/2: abs(S) <= 1/5, and the rounding of 1 - x is far
   below what LARGEST_S leaves.
-- k. Divided by 2^k where k is negative, all but 1 - x and the leading sum is the same for every k, and Gappa is
-  asked once. Where k is positive 1 - x is exact; where it is negative, what its rounding lost is.
-- k < -60. Then q = 1, and the unit of the result is not smaller. `lifted` is x times 2^64 for subnormal x, so the denominator
-  is above 2^-1022. Where something underflows the result is 600 and more, with a unit of 2^-43. Of the error
+- Large abs(k). Divided by 2^k where k is negative, all but 1 - x and the leading sum is alike for every k, and
+  from `FEW` on Gappa is asked once for each sign. Where k is positive 1 - x is exact; where it is negative,
+  what its rounding lost is.
+- k < -60. Then q = 1, and the unit of the result is not smaller. `lifted` is x times 2^64 for subnormal x, so
+  the denominator is above 2^-1022. Where something underflows the result is 600 and more, with a unit of 2^-43. Of the error
   of the quotient that is the product with denominator_tail, and numerator_tail; without fused multiply-add
   three products of the residual, too: below 2^-1072 together.
 - k = 0. x + q is 1 and a rounding of 2^-54 at most, so the denominator is rounded to 1, and its tail, which
@@ -48,7 +49,8 @@ def call(x):
 CLAIM = """
 N = lifted - (part + tail);
 D = lifted + (part + tail);
-{{ lifted in [{lifted[0]!r}, {lifted[1]!r}] /\\ part in [{part[0]!r}, {part[1]!r}] /\\ |tail| <= {largest_tail!r}
+{{ lifted in [{lifted[0]!r}, {lifted[1]!r}] /\\ part in [{part[0]!r}, {part[1]!r}]
+/\\ |tail| <= {largest_tail!r}
 {multiple}/\\ lifted / part in [0.6666, 1.5001] -> |{numerator_tail}| in ? /\\ |{denominator_tail}| in ?
 /\\ |({numerator} + {numerator_tail}) - N| in ? /\\ |({denominator} + {denominator_tail}) - D| in ? }}
 lifted - part -> part * (lifted / part - 1) {{ part <> 0 }};
@@ -112,7 +114,7 @@ def case_script(k, fused):
 
 
 def rounding_of_complement(low, high, fused):
-    """That the rounding of 1 - x is known exactly for x between these, divided by 2^k, and how large it is."""
+    """How large the rounding of 1 - x is for x between these, and how far `q_tail` is from it."""
     (x,) = traces.symbols("x")
     replaced = {("nearest_power", "power"): traces.number(1), ("log_odds", "k"): traces.number(1)}
     _, _, watched = traces.traced(replaced, call(x), x, fused=fused)
