@@ -1,4 +1,4 @@
-"""The bound of log_positive, float64 and fused, without an offset: the logarithm of log_softmax.
+"""The bound of log_positive, float64, without an offset: the logarithm of log_softmax.
 
 ``high`` is power times m, 3/4 <= m < 3/2, and low at most 2^-52 of it; with both divided by power only the
 leading sum knows k. What Gappa is not asked, because it is no rounding:
@@ -24,7 +24,7 @@ EDGES = (-0.1429, 0.2001)  # of S = (m - 1) / (m + 1)
 LN2 = float(quotient.LN2)
 
 
-def case_script(k):
+def case_script(k, fused):
     """The tails, how far N and D are from m - 1 + low and m + 1 + low, and the leading sum from k ln 2."""
     m, low = traces.symbols("m", "low")
     replaced = {("nearest_power", "power"): traces.number(1), ("log_positive", "k"): traces.number(k)}
@@ -33,6 +33,7 @@ def case_script(k):
         lambda functions: functions["log_positive"]["float64"](None, m, low, traces.number(0)),
         m,
         low,
+        fused=fused,
     )
     if result is not watched["log_of_quotient", "result"]:
         raise ArithmeticError("log_positive is more than log_of_quotient.")
@@ -52,9 +53,9 @@ def case_script(k):
     return text, abs(float(leading.value + leading_tail.value - k * quotient.LN2)) * SLACK
 
 
-def bound():
+def bound(fused):
     """The largest error in ulp of the result that is left, the last rounding included."""
-    scripts, constants = zip(*map(case_script, POWERS), strict=True)
+    scripts, constants = zip(*(case_script(k, fused) for k in POWERS), strict=True)
     # But for the leading sum all of them are alike.
     *parts, missed, off = gappa.prove(scripts[0])
     case = quotient.Case(*(part / 1.75 for part in (*parts, missed, off)))
@@ -62,12 +63,12 @@ def bound():
     worst = 0.0
     for high, low in pairwise(near_one):
         relative = quotient.Case(high * 2.0**-52, case.denominator_tail, 0.0, case.denominator_error)
-        error = quotient.error(high, relative, with_leading=False)
+        error = quotient.error(high, relative, with_leading=False, fused=fused)
         worst = max(worst, error / 2.0 ** (frexp(2 * low / SLACK)[1] - 53))
     edges = [EDGES[0] + (EDGES[1] - EDGES[0]) * i / PIECES for i in range(PIECES + 1)]
     for k, constant in zip(POWERS, constants, strict=True):
         for low, high in pairwise(edges if k else []):
-            error = quotient.error(max(abs(low), abs(high)), case, with_leading=True) + constant
+            error = quotient.error(max(abs(low), abs(high)), case, with_leading=True, fused=fused) + constant
             result = min(abs(k * LN2 + 2 * atanh(s)) for s in (low, high)) / SLACK
             worst = max(worst, error / 2.0 ** (frexp(result)[1] - 53))
     return (0.5 + worst) * SLACK

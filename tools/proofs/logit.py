@@ -3,15 +3,15 @@
 What Gappa is not asked, because it is no rounding:
 
 - The choice of k. The bits of x = 2^a (1 + f) and 1 - x = 2^b (1 + g) give a - b + f - g, rounded, so
-  abs(f - g) <= 1/2 beside k, and (1 + f) / (1 + g) is between 2/3 and 3/2: abs(S) <= 1/5, and the rounding of 1 - x is far
-  below what LARGEST_S leaves.
-- Large abs(k). Divided by 2^k where k is negative, all but 1 - x and the leading sum is alike for every k, and
-  from `FEW` on Gappa is asked once for each sign. Where k is positive 1 - x is exact; where it is negative,
-  what its rounding lost is.
-- k < -60. Then q = 1, and the unit of the result is not smaller. `lifted` is x times 2^64 for subnormal x, so
-  the denominator is above 2^-1022. Where something underflows the result is 600 and more, with a unit of 2^-43. Of the error
-  of the quotient that is the product with denominator_tail, and numerator_tail; without fused multiply-add
-  three products of the residual, too: below 2^-1072 together.
+  abs(f - g) <= 1/2 beside k, and (1 + f) / (1 + g) is between 2/3 and 3/2: abs(S) <= 1/5, and the rounding
+  of 1 - x is far below what LARGEST_S leaves.
+- Large abs(k). Divided by 2^k where k is negative, all but 1 - x and the leading sum is alike for every k,
+  and from `FEW` on Gappa is asked once for each sign. Where k is positive 1 - x is exact; where it is
+  negative, what its rounding lost is.
+- k < -60. Then q = 1, and the unit of the result is not smaller. `lifted` is x times 2^64 for subnormal x,
+  so the denominator is above 2^-1022. Where something underflows the result is 600 and more, with a unit of
+  2^-43. Of the error of the quotient that is the product with denominator_tail, and numerator_tail; without
+  fused multiply-add three products of the residual, too: below 2^-1072 together.
 - k = 0. x + q is 1 and a rounding of 2^-54 at most, so the denominator is rounded to 1, and its tail, which
   is q - 1 + x + (1 - q - x), is 0. s is the numerator.
 - abs(2 x - 1) < 2^-20, where numerator_tail, if it is not 0, is 2^-54 and as large as the numerator can be.

@@ -1,4 +1,4 @@
-"""How far the terms of the softmax family are from the exponential, alone and with their tails, fused.
+"""How far the terms of the softmax family are from the exponential, alone and with their tails.
 
 In units u of half a unit in the last place of 1, relative to exp(r). The polynomial is one of `high`, and
 `low` enters as exp(high) (1 + low), which lacks exp(high) low^2 / 2. What Gappa is not asked, because it is
@@ -20,21 +20,21 @@ UNIT = {"float64": 2.0**-53, "float32": 2.0**-24}
 LARGEST_LOW = {"float64": 2.0**-27.4, "float32": 2.0**-19.8}
 LOW_ERROR = {"float64": 2.0**-80, "float32": 2.0**-43}
 TERMS = {"float64": exponential.TERMS, "float32": exponential.TERMS_32}
-PIECES = 64
+PIECES = 32
 SLACK = 1 + 2.0**-20  # also of the approximation, relative to a sum that is a little off
 
 CLAIM = """
 M = M_high + M_{rest};
-{{ high in [{low!r}, {high!r}] /\\ |low| <= {largest_low!r} /\\ |low - M_low| <= {low_error!r}
+{{{{ high in [{{low!r}}, {{high!r}}] /\\ |low| <= {largest_low!r} /\\ |low - M_low| <= {low_error!r}
 -> |high + {rest} - M| in ? /\\ |{term} - (1 + high + {rest})| in ?
-/\\ |({term} + {tail}) - (1 + high + {rest})| in ? }}
+/\\ |({term} + {tail}) - (1 + high + {rest})| in ? }}}}
 high + {rest} - M -> {rest} - M_{rest};
 {term} - (1 + high + {rest}) -> {roundings_of_term};
 ({term} + {tail}) - (1 + high + {rest}) -> {roundings};
 """
 
 
-def script(form, low, high):
+def script(form, fused):
     x, first, second, k = traces.symbols("x", "high", "low", "k", form=form)
     replaced = {
         ("term_parts", "k"): k,
@@ -48,7 +48,9 @@ def script(form, low, high):
         term = functions["exp_term"][form](x, False, zero, zero, zero, tail)
         return tail[0], term
 
-    (tail, term), nodes, watched = traces.traced(replaced, call, x, first, second, k, decisions=[False])
+    (tail, term), nodes, watched = traces.traced(
+        replaced, call, x, first, second, k, decisions=[False], fused=fused
+    )
     rest = watched["term_parts", "rest"]
 
     def meaning(high, low):
@@ -64,10 +66,8 @@ def script(form, low, high):
         + gappa.Script(nodes).without_rounding()
         + CLAIM.format(
             **{name: script.of(node) for name, node in fields.items()},
-            roundings=script.roundings(term, tail),
-            roundings_of_term=script.roundings(term),
-            low=low,
-            high=high,
+            roundings=script.roundings(term, tail, atoms=[rest]),
+            roundings_of_term=script.roundings(term, atoms=[rest]),
             largest_low=LARGEST_LOW[form],
             low_error=LOW_ERROR[form],
         )
@@ -75,13 +75,14 @@ def script(form, low, high):
     )
 
 
-def bounds(form):
+def bounds(form, fused):
     """Of the sum of the parts, of the term, and of the term with its tail, in u."""
     edges = [exponential.LARGEST_R * (2 * i / PIECES - 1) for i in range(PIECES + 1)]
     approximation = exponential.polynomial_error(form) + LARGEST_LOW[form] ** 2 / 2 * SLACK
-    pieces = list(pairwise(edges))
+    pieces, template = list(pairwise(edges)), script(form, fused)
+    answers = gappa.prove_all(template.format(low=low, high=high) for low, high in pieces)
     parts, alone, with_tail = 0.0, 0.0, 0.0
-    for (low, _), found in zip(pieces, gappa.prove_all(script(form, *ends) for ends in pieces), strict=True):
+    for (low, _), found in zip(pieces, answers, strict=True):
         smallest = exp(low) * (1 - LARGEST_LOW[form])
         of_parts, of_term, of_both = (error / smallest / UNIT[form] * SLACK for error in found)
         of_parts += approximation / UNIT[form] * SLACK
