@@ -1,7 +1,7 @@
 """Sphinx configuration: ``spin docs``."""
 
+import re
 import sys
-from itertools import chain
 from pathlib import Path
 
 import fastlogit
@@ -15,18 +15,39 @@ author = "the fastlogit developers"
 copyright = author
 version = release = fastlogit.__version__
 
-extensions = ["numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
-html_theme = "alabaster"
-html_theme_options = {"page_width": "70em"}
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+html_theme = "pydata_sphinx_theme"
+html_theme_options = {
+    "logo": {"text": "fastlogit"},
+    "navbar_align": "left",
+    "header_links_before_dropdown": 6,
+    "navbar_end": ["theme-switcher"],
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+}
+html_sidebars = {page: [] for page in ("index", "install", "tour", "changelog", "contributing")}
+html_static_path = ["_static"]
+html_css_files = ["fastlogit.css"]
+html_show_sourcelink = False
 html_show_copyright = False
 exclude_patterns = ["build"]
+copybutton_prompt_text = r">>> |\.\.\. |\$ "  # what is copied has no prompts and no output
+copybutton_prompt_is_regexp = True
 default_role = "autolink"
 nitpicky = True
 # The types of numpydoc's parameter lists are prose, not references.
 nitpick_ignore = [("py:obj", "numpy.ufunc")]
 nitpick_ignore_regex = [("py:class", r".*")]
 
-autosummary_generate = False
+autosummary_generate = False  # write_function_pages does it
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 numpydoc_validation_checks = {"GL01", "GL03", "GL08", "PR01", "PR02", "RT01", "SS03"}
@@ -34,20 +55,29 @@ numpydoc_validation_checks = {"GL01", "GL03", "GL08", "PR01", "PR02", "RT01", "S
 
 def list_functions(app, document, source):
     """api.rst names no function: it has those of ``fastlogit.__all__``, in the order of their modules."""
-    if document != "api":
-        return
-    listed = {
-        module: [
-            name
-            for name in vars(getattr(fastlogit, module))
-            if name in fastlogit.__all__ and name != "ufuncs"
-        ]
-        for module in ("_elementwise", "_axis", "_losses", "_threads")
-    }
-    for module, names in listed.items():
-        directives = "\n".join(f".. autofunction:: {name}" for name in names)
-        source[0] = source[0].replace(f"{{{module}}}", directives)
-    source[0] = source[0].replace("{all}", "\n   ".join(chain.from_iterable(listed.values())))
+    if document == "api":
+        source[0] = with_functions(source[0])
+
+
+def with_functions(text):
+    for module in ("_elementwise", "_axis", "_losses", "_threads"):
+        names = [name for name in vars(getattr(fastlogit, module)) if name in fastlogit.__all__]
+        text = text.replace(f"{{{module}}}", "\n   ".join(name for name in names if name != "ufuncs"))
+    return text
+
+
+def write_function_pages(app):
+    """A page for each function; autosummary would look for the lists in api.rst before they are there."""
+    text = with_functions((Path(app.srcdir) / "api.rst").read_text())
+    folder = Path(app.srcdir) / "api"
+    folder.mkdir(exist_ok=True)
+    for name in re.findall(r"(?m)^   ([a-z_]+)$", text):
+        title = f"{name}\n{'=' * len(name)}"
+        module = "fastlogit.ufuncs" if name == "clamped_logit" else "fastlogit"
+        page = f"{title}\n\n.. currentmodule:: {module}\n\n.. autofunction:: {name}\n"
+        path = folder / f"{name}.rst"
+        if not path.exists() or path.read_text() != page:
+            path.write_text(page)
 
 
 def list_promises(app, document, source):
@@ -63,5 +93,6 @@ def list_promises(app, document, source):
 
 
 def setup(app):
+    app.connect("builder-inited", write_function_pages)
     app.connect("source-read", list_functions)
     app.connect("source-read", list_promises)
