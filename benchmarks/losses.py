@@ -2,18 +2,23 @@
 
 All are called in turns in one process, and the figures are the least of their times in milliseconds. PyTorch
 computes the loss forwards and the gradient backwards; scikit-learn's private losses write both, one by one.
+``--docs docs`` writes the table of the page on speed.
 """
 
 import argparse
 import time
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
+from report import machine
 
 import fastlogit
 
 ROUNDS = 15
 BINARY = 2**22
 SHAPES = [(8192, 1000), (262144, 10), (128, 65536)]
+COLUMNS = ["fastlogit", "loss alone", "PyTorch", "scikit-learn", "softplus or softmax"]
 
 
 def least_times(calls, rounds):
@@ -55,46 +60,68 @@ def binary_calls(generator, dtype):
         "scikit-learn": lambda: HalfBinomialLoss().loss_gradient(
             y_true=target, raw_prediction=logits, loss_out=loss, gradient_out=out, n_threads=threads
         ),
-        "own softplus": lambda: fastlogit.softplus(logits, out=out),
+        "loss alone": lambda: fastlogit.binary_cross_entropy_with_logits(logits, target),
+        "softplus or softmax": lambda: fastlogit.softplus(logits, out=out),
     }
 
 
 def class_calls(generator, dtype, shape):
     import torch
+    from sklearn._loss import HalfMultinomialLoss
 
     logits = generator.normal(0, 3, shape).astype(dtype)
     target = generator.integers(0, shape[1], shape[0])
-    grad, out = np.empty_like(logits), np.empty_like(logits)
+    grad, out, loss = np.empty_like(logits), np.empty_like(logits), np.empty(shape[0], dtype)
+    theirs = HalfMultinomialLoss(n_classes=shape[1])
+    labels = target.astype(dtype)
+    threads = fastlogit.get_num_threads()
     return {
         "fastlogit": lambda: fastlogit.cross_entropy(logits, target, grad=grad),
         "loss alone": lambda: fastlogit.cross_entropy(logits, target),
         "PyTorch": backwards(torch.nn.functional.cross_entropy, logits, target),
-        "own softmax": lambda: fastlogit.softmax(logits, -1, out=out),
+        "scikit-learn": lambda: theirs.loss_gradient(
+            y_true=labels, raw_prediction=logits, loss_out=loss, gradient_out=out, n_threads=threads
+        ),
+        "softplus or softmax": lambda: fastlogit.softmax(logits, -1, out=out),
     }
 
 
-def print_row(name, dtype, times):
-    ratio = times["PyTorch"] / times["fastlogit"]
-    row = ", ".join(f"{call} {milliseconds:.2f}" for call, milliseconds in times.items())
-    print(f"{name} {dtype}: {row} ms; PyTorch / fastlogit {ratio:.2f}", flush=True)
+def row(name, dtype, times):
+    ours = times["fastlogit"]
+    ratios = [f"{times[column]:.2f} ({times[column] / ours:.2f}×)" for column in COLUMNS[1:]]
+    return [name, dtype, f"{ours:.2f}", *ratios]
+
+
+def table(rows, threads):
+    """In reStructuredText."""
+    versions = [f"{name} {version(name)}" for name in ("torch", "scikit-learn")]
+    lines = [f"{machine(threads)}, {', '.join(versions)}. Milliseconds.", "", ".. csv-table::"]
+    lines += ["   :header-rows: 1", ""]
+    for cells in [("loss", "dtype", *COLUMNS), *rows]:
+        lines.append("   " + ", ".join(f'"{cell}"' for cell in cells))
+    return "\n".join(lines) + "\n"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=fastlogit.get_num_threads())
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--docs", type=Path, help="folder of the documentation, whose table is written anew")
     arguments = parser.parse_args()
     import torch
 
     torch.set_num_threads(arguments.threads)
     fastlogit.set_num_threads(arguments.threads)
     generator = np.random.default_rng(0)
+    rows = []
     for dtype in ("float32", "float64"):
-        times = least_times(binary_calls(generator, dtype), arguments.rounds)
-        print_row(f"binary cross-entropy of {BINARY}", dtype, times)
-        for shape in SHAPES:
-            times = least_times(class_calls(generator, dtype, shape), arguments.rounds)
-            print_row("cross-entropy of {}x{}".format(*shape), dtype, times)
+        cases = {f"binary, {BINARY} logits": binary_calls(generator, dtype)}
+        cases |= {"{}×{}".format(*shape): class_calls(generator, dtype, shape) for shape in SHAPES}
+        for name, calls in cases.items():
+            rows.append(row(name, dtype, least_times(calls, arguments.rounds)))
+            print(*rows[-1], sep="  ", flush=True)
+    if arguments.docs:
+        (arguments.docs / "speed-losses.rst.inc").write_text(table(rows, arguments.threads))
 
 
 if __name__ == "__main__":

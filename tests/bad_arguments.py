@@ -265,7 +265,11 @@ OF_POLARS = {
     ),
 }
 OF_PANDAS = {
-    "frame of strings": (lambda: ((data_frame("a"),), {}), TypeError, "x is a pandas DataFrame.*pass one of"),
+    "frame of strings": (
+        lambda: ((data_frame("a"),), {}),
+        TypeError,
+        "x is a pandas DataFrame, whose column 0 has dtype (str|object)",
+    ),
 }
 
 OF_AXES = {

@@ -37,7 +37,9 @@ LOSS_BOUND_ULP = 2.0
 # difference it is.
 GRADIENT_BOUND_ULP = 8.0
 HESSIAN_BOUND_ULP = 8.0
-# With labels, and without weights and label smoothing, the gradient is the softmax less the target.
+# With labels, and without weights and label smoothing, the gradient is the softmax less the target: within
+# 1.5 as the softmax is; at the label either the quotient of two sums that have tails, rounded once, or 1 - p
+# with p at most 1/2, whose own errors are halved. The binary loss makes it of E / (1 + E) in the same way.
 LABEL_GRADIENT_BOUND_ULP = 2.0
 # The factor of a mean is rounded once, and so is the product with it: each costs at most one more.
 MEAN_ULP = 2.0

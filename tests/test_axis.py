@@ -1199,22 +1199,6 @@ def test_data_array_keeps_its_dims(call, dtype, axis):
     xarray.testing.assert_identical(x, before)
 
 
-@EVERY_DTYPE
-@pytest.mark.parametrize("axis", [None, 0, -1, (0, 2)])
-def test_dask_array_stays_lazy(dtype, axis):
-    dask_array = pytest.importorskip("dask.array", reason="dask is not installed")
-    x = np.random.default_rng(3).normal(0, 3, (6, 5, 8)).astype(dtype)
-    lazy = dask_array.from_array(x, chunks=(4, 2, 3))
-    for call in CALLS:
-        result = call(lazy, axis=axis)
-        assert isinstance(result, dask_array.Array)
-        assert result.dtype == dtype
-        same_bits(result.compute(), call(x, axis=axis))
-    kept = logsumexp(lazy, axis=axis, keepdims=True)
-    assert kept.shape == logsumexp(x, axis=axis, keepdims=True).shape
-    same_bits(kept.compute(), logsumexp(x, axis=axis, keepdims=True))
-
-
 @NORMALISING
 @EVERY_DTYPE
 def test_mapped_file_in_place_asks_for_no_memory(call, dtype, tmp_path):
@@ -1229,13 +1213,6 @@ def test_mapped_file_in_place_asks_for_no_memory(call, dtype, tmp_path):
         tracemalloc.stop()
     same_bits(x, expected)
     assert peak < x.nbytes / 10
-
-
-def test_dask_array_of_integers_has_the_dtype_of_the_result():
-    dask_array = pytest.importorskip("dask.array", reason="dask is not installed")
-    lazy = dask_array.from_array(np.arange(12).reshape(3, 4), chunks=2)
-    assert softmax(lazy, axis=1).dtype == np.float64
-    same_bits(softmax(lazy, axis=1).compute(), softmax(np.arange(12).reshape(3, 4), axis=1))
 
 
 @NORMALISING
@@ -1369,15 +1346,3 @@ def test_masks_ask_for_no_memory(call, dtype):
             assert tracemalloc.get_traced_memory()[1] < MEGABYTE / 8
         finally:
             tracemalloc.stop()
-
-
-def test_masks_of_a_dask_array_stay_lazy():
-    dask_array = pytest.importorskip("dask.array")
-    x = np.random.default_rng(0).normal(size=(6, 9))
-    mask = np.random.default_rng(1).random((6, 9)) < 0.6
-    lazy = dask_array.from_array(x, chunks=(2, 3))
-    for call in CALLS:
-        for where in (mask, dask_array.from_array(mask, chunks=(3, 9))):
-            got = call(lazy, axis=1, where=where)
-            assert isinstance(got, dask_array.Array)
-            same_bits(got.compute(), call(x, axis=1, where=mask))

@@ -67,6 +67,9 @@ LOOPS = [
     Loops("binary_loss", "is_usual", BOTH, loops=1),
     Loops("binary_loss", "are_within_one", UNFUSED, loops=1),
     Loops("binary_loss", "are_zero_or_one", UNFUSED, loops=1),
+    Loops("parts", "exponentiate", UNFUSED, loops=1, copies=4),
+    # The shares, and the logarithms of shares.
+    Loops("parts", "write_part", BOTH, loops=2),
     Loops("elementwise", "all_between", BOTH, loops=1),
     # One formula a copy: expit, and log_expit, softplus, logit and logit with eps with care for extreme
     # values and without; float32 log_expit and softplus need none.

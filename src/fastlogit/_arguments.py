@@ -32,12 +32,21 @@ def overrides(value: object) -> bool:
 def as_array(name: str, argument: str, value: Any, subok: bool = False) -> np.ndarray[Any, Any]:
     """`value` as NumPy sees it, which may be an array of objects."""
     try:
-        return np.asanyarray(value) if subok else np.asarray(value)
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            return np.from_dlpack(value)
+        return with_numpy_dtype(np.asanyarray(value) if subok else np.asarray(value))
     except (TypeError, ValueError) as error:
         raise type_of(error)(
             f"{name}: {argument} is a {type(value).__name__} that NumPy makes no array of ({error}); pass "
             "an array, a number, or sequences of numbers that all have one length"
         ) from error
+
+
+def with_numpy_dtype(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Floats of 8 and 16 bits that NumPy does not have itself (ml_dtypes) as float32, which holds them."""
+    if array.dtype.type.__module__ == "ml_dtypes" and "float" in array.dtype.name:
+        return array.astype(np.float32)
+    return array
 
 
 def type_of(error: Exception) -> type[Exception]:
@@ -142,13 +151,14 @@ def mask_for(name: str, where: Any, shape: tuple[int, ...], out: object) -> Mask
 
 def check_eps(eps: Any, name: str = "logit") -> float:
     """`eps` as a float in [0, 0.5]."""
-    is_number = isinstance(eps, numbers.Real) and not isinstance(eps, bool)
-    if not is_number and getattr(eps, "ndim", None) == 0:
-        is_number = getattr(getattr(eps, "dtype", None), "kind", None) in ("i", "u", "f")
+    number = eps
+    if not isinstance(eps, numbers.Real) and getattr(eps, "ndim", None) == 0 and hasattr(eps, "item"):
+        number = eps.item()  # of an array of any library
+    is_number = isinstance(number, numbers.Real) and not isinstance(number, bool)
     try:
         if not is_number:
             raise TypeError(f"no {type(eps).__name__} is one")
-        value = float(eps)
+        value = float(number)
     except OverflowError:
         value = float("inf")
     except (TypeError, ValueError) as error:

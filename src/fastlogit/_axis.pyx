@@ -5,10 +5,10 @@ import numpy as np
 from fastlogit import _isa, _longdouble
 from fastlogit._arguments import (
     as_array, check_cast, check_flag, check_out, check_real, checked_axes, mask_for, share_memory,
-    working_dtype,
+    with_numpy_dtype, working_dtype,
 )
 from fastlogit._blocks import blocks
-from fastlogit._containers import is_lazy, lazily, without_masked, wrapped_like
+from fastlogit._containers import check_no_series, container_of, counting, into, numbers_in
 
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -183,11 +183,17 @@ cdef object shares(str name, slice_function function, object argument, object ax
     cdef object x = argument, mask = None, result
     cdef bint native
     if type(x) is not cnp.ndarray:
-        if out is None and is_lazy(argument):
-            return lazily(softmax if function == SOFTMAX else log_softmax, argument, axis, where)
-        x = as_array(name, "x", without_masked(name, "x", argument))
+        container = container_of(argument)
+        if container is not None:
+            public = softmax if function == SOFTMAX else log_softmax
+            if out is None:
+                return container.share(public, argument, axis, where)
+            return into(public, argument, axis, out, where)
+        x = as_array(name, "x", argument)
     native = is_native_float(x)
     if not is_real(x):
+        x = with_numpy_dtype(x)
+        native = is_native_float(x)
         check_real(name, x.dtype)
     mark_axes(name, axis, cnp.PyArray_NDIM(x), is_reduced)
     if where is not True:
@@ -201,6 +207,7 @@ cdef object shares(str name, slice_function function, object argument, object ax
         transform(function, x, out, mask, is_reduced)
         return out
     if out is not None:
+        check_no_series(name, out)
         check_out(name, out, x.shape, exact=True)
         check_cast(name, working_dtype(x.dtype) or np.dtype(np.longdouble), out.dtype)
         transform_converted(function, x, out, mask, is_reduced)
@@ -215,7 +222,7 @@ cdef object shares(str name, slice_function function, object argument, object ax
         # The converted copy is the result.
         result = converted(x, working_dtype(x.dtype))
         transform(function, result, result, mask, is_reduced)
-    return wrapped_like(argument, result) if x.ndim else result[()]
+    return result if x.ndim else result[()]
 
 
 cdef tuple axes_of(cnp.ndarray x, const bint *is_reduced):
@@ -297,8 +304,8 @@ def softmax(x, axis=None, *, out=None, where=True):
     Returns
     -------
     ndarray or scalar
-        Probabilities, with the shape of `x`. A pandas or xarray object comes back as one, with its
-        labels.
+        Probabilities, with the shape of `x`. Objects of pandas, xarray, dask and polars and masked arrays
+        come back as what they were, with their labels; what is missing stays so and does not count.
 
     Raises
     ------
@@ -365,8 +372,8 @@ def log_softmax(x, axis=None, *, out=None, where=True):
     Returns
     -------
     ndarray or scalar
-        Values at most 0, with the shape of `x`. A pandas or xarray object comes back as one, with its
-        labels.
+        Values at most 0, with the shape of `x`. Objects of pandas, xarray, dask and polars and masked arrays
+        come back as what they were, with their labels; what is missing stays so and does not count.
 
     Raises
     ------
@@ -458,7 +465,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     Returns
     -------
     result : ndarray or scalar
-        The logarithm; NaN for a negative sum, unless `return_sign`.
+        The logarithm; NaN for a negative sum, unless `return_sign`. A DataFrame gives a Series along an axis,
+        an xarray object one without the reduced dimensions.
     sign : ndarray or scalar
         Only with `return_sign`: 1, -1, or 0 where the sum is 0, NaN where it is NaN.
 
@@ -499,6 +507,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     """
     cdef bint is_reduced[MAX_AXES]
     cdef object x = a, weights = None, sign = None, mask = None, dtype
+    cdef object weights_missing = None
     cdef fenv_t caller
     if keepdims is not False and keepdims is not True:
         keepdims = check_flag("logsumexp", "keepdims", keepdims)
@@ -506,13 +515,18 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
         return_sign = check_flag("logsumexp", "return_sign", return_sign)
     if b is None and not return_sign and out is None and where is True and is_plain(x):
         return reduced_plain(x, axis, keepdims)
-    if b is None and not return_sign and out is None and is_lazy(a):
-        return lazily(logsumexp, a, axis, where, keepdims)
-    x = as_array("logsumexp", "a", without_masked("logsumexp", "a", a))
+    container = container_of(a)
+    if container is not None and out is None:
+        return container.add(
+            logsumexp, a, axis, {"b": b, "keepdims": keepdims, "return_sign": return_sign, "where": where}
+        )
+    x, missing = numbers_in("logsumexp", "a", a)
+    x = with_numpy_dtype(x)
     check_real("logsumexp", x.dtype, "a")
     dtype = working_dtype(x.dtype)
     if b is not None:
-        weights = as_array("logsumexp", "b", b)
+        weights, weights_missing = numbers_in("logsumexp", "b", b)
+        weights = with_numpy_dtype(weights)
         check_real("logsumexp", weights.dtype, "b")
         # A Python number has no precision of its own.
         dtype = working_dtype(
@@ -531,6 +545,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
                 f"logsumexp: b has shape {weights.shape}, which does not broadcast against the shape "
                 f"{x.shape} of a; give it that shape, or lengths of 1"
             ) from error
+    where = counting("logsumexp", where, missing, x.shape)
+    where = counting("logsumexp", where, weights_missing, x.shape)
     if where is not True:
         mask = mask_for("logsumexp", where, x.shape, out)
     mark_axes("logsumexp", axis, x.ndim, is_reduced)
@@ -538,6 +554,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
     kept_shape = tuple(1 if is_reduced[i] else x.shape[i] for i in range(x.ndim))
     shape = kept_shape if keepdims else tuple(x.shape[i] for i in range(x.ndim) if not is_reduced[i])
     if out is not None:
+        check_no_series("logsumexp", out)
         check_out("logsumexp", out, shape, exact=True)
         check_cast("logsumexp", dtype, out.dtype)
     result = np.full(kept_shape, -np.inf, dtype)

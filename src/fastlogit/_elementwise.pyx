@@ -11,7 +11,7 @@ from fastlogit._arguments import (
     NOT_GIVEN, as_array, as_mask, check_cast, check_eps, check_loop, check_out, check_real, overrides,
     working_dtype,
 )
-from fastlogit._containers import applied_to_container
+from fastlogit._containers import applied_to_container, check_no_series
 
 cimport cython
 cimport numpy as cnp
@@ -205,6 +205,8 @@ cdef object call(Function function, double eps, object x, object out, const choi
             )
         (out,) = out
     given = None if out is not_given else out
+    if given is not None:
+        check_no_series(function.name, given)
     if overrides(x) or overrides(given):
         return applied_to_container(
             function.name, ufuncs.clamped_logit(eps) if function.ufunc is None else function.ufunc, x, given,

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from fastlogit import _isa
-from fastlogit._arguments import as_array, working_dtype
-from fastlogit._containers import is_lazy, wrapped_like
+from fastlogit._arguments import with_numpy_dtype, working_dtype
+from fastlogit._containers import check_labels, check_no_series, labelled_like, numbers_in
 
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -76,29 +76,14 @@ class Call:
             raise self.refuse(ValueError, "reduction", f"is {reduction!r}; it can be 'mean', 'sum' or 'none'")
 
     def numbers(self, argument, value, cure):
-        """An ndarray of real numbers. Missing values become NaN, which a target cannot be."""
-        if is_lazy(value):
+        """An ndarray of real numbers, none of which is missing."""
+        array, missing = numbers_in(self.function, argument, value)
+        if missing is not None and missing.any():
+            fault = "masked elements" if isinstance(value, np.ma.MaskedArray) else "missing values"
             raise self.refuse(
-                TypeError, argument, "is a dask array, which would be computed at once; compute() it first, "
-                "or map the loss over its blocks"
+                ValueError, argument, f"has {fault}, the first at {first_of(missing)}; {cure}"
             )
-        if isinstance(value, np.ma.MaskedArray):
-            if np.ma.is_masked(value):
-                raise self.refuse(
-                    ValueError, argument, f"has masked elements, the first at {first_of(value.mask)}; {cure}"
-                )
-            value = value.data
-        array = as_array(self.function, argument, value)
-        dtype = getattr(value, "dtype", None)
-        if hasattr(value, "to_numpy") and hasattr(value, "isna") and not isinstance(dtype, np.dtype):
-            missing = np.asarray(value.isna())
-            if missing.any():
-                raise self.refuse(
-                    ValueError, argument, f"has missing values, the first at {first_of(missing)}; {cure}"
-                )
-            if array.dtype == object and dtype is not None:
-                kind = getattr(dtype, "kind", "f")
-                array = np.asarray(value.to_numpy(np.int64 if kind in "iub" else np.float64))
+        array = with_numpy_dtype(array)
         if array.dtype.kind not in "biuf":
             raise self.refuse(
                 TypeError, argument, f"has dtype {array.dtype} and must be bool, integer or floating-point; "
@@ -131,6 +116,7 @@ class Call:
     def check_result(self, argument, array, shape, dtype, inputs):
         """Refuse an array that cannot take results while the inputs are read."""
         allocate = f"allocate it with np.empty({shape}, np.{dtype})"
+        check_no_series(self.function, array, argument)
         if not isinstance(array, np.ndarray):
             raise self.refuse(
                 TypeError, argument, f"must be an array, not {type(array).__name__}; {allocate}"
@@ -326,7 +312,9 @@ def binary_cross_entropy_with_logits(
     arguments.check_reduction(reduction)
     z = arguments.logits(logits)
     cure = "leave such elements out, or give them a weight of 0"
-    y = arguments.operand("target", target, np.shape(target), cure)
+    for argument, value in (("target", target), ("weight", weight), ("pos_weight", pos_weight)):
+        check_labels(arguments.function, argument, value, logits)
+    y = as_known_type(arguments.numbers("target", target, cure))
     if y.shape != z.shape:
         raise arguments.refuse(
             ValueError, "target", f"has shape {y.shape}, and the logits have {z.shape}; they must be the same"
@@ -372,7 +360,7 @@ def binary_cross_entropy_with_logits(
     if reduction == "none":
         if out is not None:
             return out
-        return wrapped_like(logits, losses) if losses.ndim else losses[()]
+        return labelled_like(logits, None, losses) if losses.ndim else losses[()]
     if reduction == "mean":
         return np.float64(total / z.size) if z.size else np.float64("nan")
     return np.float64(total)
@@ -553,6 +541,8 @@ def cross_entropy(
         raise arguments.refuse(TypeError, "axis", f"is {axis!r}; it must be one integer") from None
     if z.shape[class_axis] == 0:
         raise arguments.refuse(ValueError, "logits", f"have no classes: their shape is {z.shape}")
+    for argument, value in (("target", target), ("sample_weight", sample_weight)):
+        check_labels(arguments.function, argument, value, logits, of_rows=True)
     labels, probabilities = targets_of_classes(arguments, target, z, class_axis)
     kept = z.shape[:class_axis] + z.shape[class_axis + 1:]
     if not isinstance(label_smoothing, numbers.Real) or isinstance(label_smoothing, bool):
@@ -644,7 +634,7 @@ def cross_entropy(
     if reduction == "none":
         if out is not None:
             return out
-        return losses if losses.ndim else losses[()]
+        return labelled_like(logits, class_axis, losses) if losses.ndim else losses[()]
     if reduction == "mean":
         return np.float64(total / surveyed.weight) if surveyed.weight else np.float64("nan")
     return np.float64(total)

@@ -129,6 +129,8 @@ def computed(form, operation, operands):
             return left
         if left.value == 0 and right.format == form:
             return right if operation == "add" else computed(form, "negate", (right,))
+    if operation == "multiply" and 1 in values and all(operand.format == form for operand in operands):
+        return operands[1 - values.index(1)]
     node = Number(form, operation, tuple(operands))
     tracing.nodes.append(node)
     return node

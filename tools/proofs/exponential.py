@@ -4,7 +4,9 @@ What Gappa is not asked, because it is no rounding: biased = x log2(e) + C is ro
 <= biased < 2^53; its error, at most 1/2, and that of LOG2_E, 1076 x 2^-54, give abs(x - k ln 2) < 0.3467.
 LN2_HIGH has 36 bits and k has 11, so their product is exact. For k = 0 high is x. Else abs(x) > 1/4, so x -
 k LN2_HIGH is a multiple of 2^-54 below 1/2: exact, too. Then abs(low) < 1076 LN2_LOW < 2^-29, its rounding
-is below 2^-82, and so is what LN2_LOW lacks.
+is below 2^-82, and so is what LN2_LOW lacks. Without fused multiply-add the product with LOG2_E is rounded
+first, below 2^11, so by 2^-43: the bound of r has room for that. And p - high is exact where rest is not
+larger than high (Dekker); else high is below 2^-27, and the rounding below 2^-80.
 """
 
 import functools
@@ -19,8 +21,15 @@ import traces
 
 LARGEST_R = 0.3467
 PIECES = 128
+EDGES = [LARGEST_R * (2 * i / PIECES - 1) for i in range(PIECES + 1)]
 TERMS = {k: f"EXP_{k}" for k in range(2, 12)}
 TERMS_32 = {k: f"EXP_{k}_32" for k in range(2, 7)}
+
+CLAIM = """
+{{ high in [{low!r}, {high!r}] /\\ |low| <= 1b-29 /\\ |low - M_low| <= 1b-81
+/\\ |{difference} - ({exact})| <= 1b-80 -> |{p} - M_{p}| in ? /\\ |({p} + {tail}) - M_{p}| in ? }}
+({p} + {tail}) - M_{p} -> ({rest} - M_{rest}) + ({roundings});
+"""
 
 
 def sollya(text):
@@ -43,38 +52,45 @@ def polynomial_error(form="float64"):
     return sollya(f"sup(supnorm(1 + x + {terms}, exp(x), [-{LARGEST_R}; {LARGEST_R}], relative, 2^(-12)));")
 
 
-def rounding_script(low, high):
-    """How far p is from the polynomial without roundings, for low <= r <= high."""
+def rounding_script(low, high, fused):
+    """How far p, alone and with its tail, is from the polynomial without roundings, for low <= r <= high."""
     x, reduced, rest, k = traces.symbols("x", "high", "low", "k")
     replaced = {("exp_parts", name): value for name, value in (("high", reduced), ("low", rest), ("k", k))}
 
     def call(functions):
         cells = [None], [None], [None]
         functions["exp_parts"]["float64"](x, traces.number(0), True, *cells)
-        return cells[1][0]
+        return cells[1][0], cells[2][0]
 
-    p, nodes, _ = traces.traced(replaced, call, x, reduced, rest, k)
+    (p, p_tail), nodes, watched = traces.traced(replaced, call, x, reduced, rest, k, fused=fused)
     traces.check_meaning(p, lambda high, low: high + low + traces.horner(TERMS, high + low), "high", "low")
     script = gappa.Script(nodes)
-    return (
-        script.text({"high", "low"})
-        + "M_high = high;\n"
-        + script.without_rounding()
-        + (
-            f"{{ high in [{low!r}, {high!r}] /\\ |low| <= 1b-29 /\\ |low - M_low| <= 1b-81\n"
-            f"-> |{script.of(p)} - M_{script.of(p)}| in ? }}\n"
-        )
-    )
+    difference = p_tail.operands[1]
+    fields = {
+        "p": script.of(p),
+        "tail": script.of(p_tail),
+        "rest": script.of(watched["exp_parts", "rest"]),
+        "difference": script.of(difference),
+        "exact": gappa.exact_expression(difference.operation, list(map(script.of, difference.operands))),
+        "roundings": script.roundings(p, p_tail, atoms=[watched["exp_parts", "rest"]]),
+        "low": low,
+        "high": high,
+    }
+    return script.text({"high", "low"}) + "M_high = high;\n" + script.without_rounding() + CLAIM.format(**fields)
 
 
 @functools.cache
-def pieces():
-    """Intervals of r, and how far p is at most from exp(r) - 1 in them."""
-    edges = [LARGEST_R * (2 * i / PIECES - 1) for i in range(PIECES + 1)]
-    roundings = gappa.prove_all(rounding_script(*ends) for ends in pairwise(edges))
+def roundings(fused):
+    """What `rounding_script` asks for, for each piece of r."""
+    return gappa.prove_all(rounding_script(*ends, fused) for ends in pairwise(EDGES))
+
+
+@functools.cache
+def pieces(fused, with_tail=False):
+    """Intervals of r, and how far p, or p + p_tail, is at most from exp(r) - 1 in them."""
     # Beside r = high + low the intervals are a little wider; exp is at most that of the upper end.
-    wider = [(low - 2.0**-28, high + 2.0**-28) for low, high in pairwise(edges)]
+    wider = [(low - 2.0**-28, high + 2.0**-28) for low, high in pairwise(EDGES)]
     return [
-        (low, high, rounding + polynomial_error() * exp(high))
-        for (low, high), (rounding,) in zip(wider, roundings, strict=True)
+        (low, high, found[with_tail] + polynomial_error() * exp(high))
+        for (low, high), found in zip(wider, roundings(fused), strict=True)
     ]

@@ -1,4 +1,4 @@
-"""The float64 bound of logit, with fused multiply-add: that of `log_of_quotient` for every k.
+"""The float64 bound of logit: that of `log_of_quotient` for every k.
 
 What Gappa is not asked, because it is no rounding:
 
@@ -6,8 +6,10 @@ What Gappa is not asked, because it is no rounding:
   beside k, and (1 + f) / (1 + g) is between 2/3 and 3/2: abs(S) <= 1/5, and the rounding of 1 - x is far
   below what LARGEST_S leaves.
 - k < -60. Then q = 1, the unit of the result is not smaller, everything else is that of k = -60 times a
-  power of two, and the tails are smaller still. `lifted` is x times 2^64 for subnormal x; what underflows is
-  below 2^-1074 beside a denominator above 2^-1022 where the result is 600 and more, with a unit of 2^-43.
+  power of two, and the tails are smaller still. `lifted` is x times 2^64 for subnormal x, so the denominator
+  is above 2^-1022. Where something underflows the result is 600 and more, with a unit of 2^-43. Of the error
+  of the quotient that is the product with denominator_tail, and numerator_tail; without fused multiply-add
+  three products of the residual, too: below 2^-1072 together.
 - k = 0. x + q is 1 and a rounding of 2^-54 at most, so the denominator is rounded to 1, and its tail, which
   is q - 1 + x + (1 - q - x), is 0. s is the numerator.
 - abs(2 x - 1) < 2^-20, where numerator_tail, if it is not 0, is 2^-54 and as large as the numerator can be.
@@ -29,7 +31,7 @@ POWERS = range(-60, 54)  # k, that of the largest x is 53
 LARGEST_S = 0.2001  # of S, whose denominator has 1 - x without its rounding
 PIECES = 64
 LN2 = float(quotient.LN2)
-UNDERFLOW = 2.0**-50  # and the rounding of k LN2_LOW, and what it lacks
+UNDERFLOW = 2.0**-49  # 2^-1072 beside the denominator, twice; the rounding of k LN2_LOW, and what it lacks
 
 
 def inverse(k, ratio):
@@ -41,7 +43,7 @@ def call(x):
     return lambda functions: functions["log_odds"]["float64"](x, x, traces.number(0))
 
 
-def case_script(k):
+def case_script(k, fused):
     """How far N and D of this k are from x - 2^k (1 - x) and x + 2^k (1 - x), and their tails; how far the
     leading sum is from k ln 2.
     """
@@ -51,7 +53,7 @@ def case_script(k):
         ("nearest_power", "power"): traces.number(power),
         ("log_odds", "k"): traces.number(k),
     }
-    result, _, watched = traces.traced(replaced, call(x), x)
+    result, _, watched = traces.traced(replaced, call(x), x, fused=fused)
     names = ("numerator", "numerator_tail", "denominator", "denominator_tail")
     parts = [watched["log_of_quotient", name] for name in names]
     leading, leading_tail = (watched["log_of_quotient", name].value for name in ("leading", "leading_tail"))
@@ -76,25 +78,28 @@ def case_script(k):
     return text, constant
 
 
-def errors(k, edges, parts, constant):
+def errors(k, edges, parts, constant, fused):
     """In ulp of the exact result, before the last rounding, for S between two edges at a time."""
     for low, high in pairwise(edges):
         largest = max(abs(low), abs(high))
         denominator = min(inverse(k, (1 + s) / (1 - s)) / (1 + s) for s in (low, high)) * 2 / SLACK
         case = quotient.Case(*(part / denominator for part in parts))
         smallest = min(abs(k * LN2 + 2 * atanh(s)) for s in (low, high)) / SLACK
-        error = quotient.error(largest, case, with_leading=k != 0) + constant
+        error = quotient.error(largest, case, with_leading=k != 0, fused=fused) + constant
         yield error / 2.0 ** (frexp(smallest)[1] - 53)
 
 
-def bound():
+def bound(fused):
     """The largest error in ulp that is left, the last rounding included."""
     edges = [LARGEST_S * i / PIECES for i in range(-PIECES, PIECES + 1)]
     near_half = [LARGEST_S, *(2.0 ** (-i / 8) for i in range(19, 22 * 8))]
     powers = [k for k in POWERS if k]
-    scripts, leading_errors = zip(*map(case_script, powers), strict=True)
-    worst = max(2.0**-17, *errors(0, near_half, [2.0**-54], 0.0))
+    scripts, leading_errors = zip(*(case_script(k, fused) for k in powers), strict=True)
+    worst = max(2.0**-17, *errors(0, near_half, [2.0**-54], 0.0, fused))
     for k, parts, constant in zip(powers, gappa.prove_all(scripts), leading_errors, strict=True):
-        constant += UNDERFLOW * (k == POWERS.start)
-        worst = max(worst, *errors(k, edges, parts, constant))
+        of_k = max(errors(k, edges, parts, constant, fused))
+        worst = max(worst, of_k)
+        if k == POWERS.start:
+            unit = 2.0 ** (frexp(-k * LN2 + 1)[1] - 53)
+            worst = max(worst, (of_k * unit + UNDERFLOW) / 2.0**-43)
     return (0.5 + worst) * SLACK

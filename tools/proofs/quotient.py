@@ -19,6 +19,7 @@ from itertools import product
 
 import exponential
 import gappa
+import residual
 import traces
 
 LARGEST_S = 0.2003
@@ -43,7 +44,7 @@ E = N - s * D;
 {{ {ranges} /\\ den in [1, 2] /\\ |dent| <= 1b-51
 /\\ T_ in [0.66, 0.69] /\\ |{tail} - T_| <= {tail_error!r}
 /\\ Z_ in [0, {square!r}] /\\ |z - Z_| <= {z_error!r}
--> |Y - V| in ? }}
+{exact_off}-> |Y - V| in ? }}
 num * {r} -> num / den + num * ({r} - 1 / den) {{ den <> 0 }};
 Y - V -> {inner} - (C + R);
 {inner} - (C + R) -> ({inner} - ({cube} * {tail} + {rest})) + ({cube} * {tail} - C) + ({rest} - R);
@@ -53,10 +54,14 @@ Y - V -> {inner} - (C + R);
 {twice} - 2 / D -> 2 * (({r} - 1 / den) + (1 / den - 1 / D));
 1 / den - 1 / D -> dent / (den * D) {{ den <> 0, D <> 0 }};
 {error} - E ->
-    ({error} - ({exact} + {tails})) + ({exact} - ({minus} * den + num))
-    + ({tails} - ({minus2} * dent + numt));
-{minus} * den + num -> -((s - num * {r}) * den) - num * ({r} - 1 / den) * den {{ den <> 0 }};
+    ({error} - ({exact} + {tails})) + ({exact} - (num - s * den))
+    + ({tails} - ({minus} * dent + numt));
+num - s * den -> -((s - num * {r}) * den) - num * ({r} - 1 / den) * den {{ den <> 0 }};
 E -> {error} - ({error} - E);
+"""
+FUSED = """
+{exact} - (num - s * den) -> {exact} - ({minus} * den + num);
+{minus} * den + num -> num - s * den;
 """
 
 
@@ -71,10 +76,10 @@ def polynomial_error():
 
 
 @functools.cache
-def tail_error():
+def tail_error(fused):
     """How far `atanh_tail` is from T for one z."""
     (z,) = traces.symbols("z")
-    tail, nodes, _ = traces.traced({}, lambda f: f["atanh_tail"]["float64"](z), z)
+    tail, nodes, _ = traces.traced({}, lambda f: f["atanh_tail"]["float64"](z), z, fused=fused)
     coefficients = {k - 1: f"ATANH_{k}" for k in range(1, 9)}
     traces.check_meaning(tail, lambda z: traces.horner(coefficients, z), "z")
     script = gappa.Script(nodes)
@@ -84,35 +89,45 @@ def tail_error():
     return bound
 
 
-def script(with_leading, ranges, square):
+def script(with_leading, ranges, square, largest_s, fused):
     """The question how far the sum is off."""
     names = ["num", "numt", "den", "dent"]
     arguments = traces.symbols(*names)
     z, tail, *leading = traces.symbols("z", "tail", *(["leading", "leadt"] if with_leading else []))
     inputs = [*arguments, z, tail, *leading]
     leading = leading or [traces.number(0)] * 2
+    replaced = {("log_of_quotient", "z"): z, ("atanh_tail", "result"): tail}
+    if not fused:
+        (exact,) = traces.symbols("exact")
+        replaced["residual64", "result"] = exact
+        inputs.append(exact)
     result, nodes, watched = traces.traced(
-        {("log_of_quotient", "z"): z, ("atanh_tail", "result"): tail},
+        replaced,
         lambda functions: functions["log_of_quotient"]["float64"](*leading, *arguments),
         *inputs,
+        fused=fused,
     )
     total, inner = result.operands
-    cube, _, rest = inner.operands
-    error, twice, rest0 = rest.operands
+    cube, _, rest = traces.product_and_sum(inner)
+    error, twice, rest0 = traces.product_and_sum(rest)
     exact, tails = error.operands
     script = gappa.Script(nodes)
     named = {
         "total": total, "inner": inner, "cube": cube, "tail": tail, "rest": rest, "error": error,
-        "twice": twice, "rest0": rest0, "exact": exact, "tails": tails, "minus": exact.operands[0],
-        "minus2": tails.operands[0], "r": watched["log_of_quotient", "reciprocal"],
+        "twice": twice, "rest0": rest0, "exact": exact, "tails": tails,
+        "minus": traces.product_and_sum(tails)[0], "r": watched["log_of_quotient", "reciprocal"],
         "leading": leading[0], "leadt": leading[1],
     }  # fmt: skip
     fields = {name: script.of(node) for name, node in named.items()}
+    fields["exact_off"] = ""
+    if not fused:
+        off = residual.bound(with_tail=False) * largest_s
+        fields["exact_off"] = f"/\\ |exact - (num - s * den)| <= {off!r}\n"
     roundings = script.roundings(rest0, atoms=[total])
     return (
         script.text({node.name for node in inputs})
-        + CLAIM.format(
-            **fields, ranges=ranges, tail_error=tail_error(), square=square, z_error=square * 2.0**-53
+        + (CLAIM + FUSED * fused).format(
+            **fields, ranges=ranges, tail_error=tail_error(fused), square=square, z_error=square * 2.0**-53
         )
         + f"{fields['rest0']} - R0 -> {roundings};\n"
         + "R0 -> 0;\n" * (not with_leading)
@@ -121,18 +136,18 @@ def script(with_leading, ranges, square):
 
 
 @functools.cache
-def absolute_error():
+def absolute_error(fused):
     """Beside a leading sum: how far the sum before the last rounding is off, for every s."""
     ranges = (
         f"|num| <= {2 * LARGEST_S!r} /\\ |num / den| <= {LARGEST_S!r} /\\ |numt| <= 1b-51"
         f" /\\ leading in [{LEAST_LEADING!r}, 1024] /\\ |leadt| <= 1b-28"
     )
-    ((bound,),) = gappa.prove_all([script(True, ranges, SQUARES[0])])
+    (bound,) = gappa.prove(script(True, ranges, SQUARES[0], 1, fused))
     return bound
 
 
 @functools.cache
-def relative_error(square):
+def relative_error(square, fused):
     """Without one, relative to s, for s^2 <= square; numerator_tail is below 2^-33 of the numerator."""
     thirds = ((1.0, 1.25), (1.25, 1.5), (1.5, 2.0))
     cases = list(product(thirds, thirds))
@@ -140,7 +155,7 @@ def relative_error(square):
         f"num in [{low!r}, {high!r}] /\\ den in [{d!r}, {e!r}] /\\ |numt| <= 1b-33"
         for (low, high), (d, e) in cases
     ]
-    found = gappa.prove_all(script(False, text, square) for text in ranges)
+    found = gappa.prove_all(script(False, text, square, 2, fused) for text in ranges)
     return max(
         bound * e / low * (1 + 2.0**-50) for ((low, _), (_, e)), (bound,) in zip(cases, found, strict=True)
     )
@@ -156,13 +171,13 @@ class Case:
     denominator_error: float = 0.0
 
 
-def error(s, case, with_leading):
+def error(s, case, with_leading, fused):
     """How far log_of_quotient is off before the last rounding, where abs(S) is at most s."""
     assert s < LARGEST_S - 2.0**-20
     assert case.denominator_tail <= SMALL
     assert case.numerator_tail <= SMALL or not with_leading
     square = min(square for square in SQUARES if s * s < square * (1 - 2.0**-20))
-    rounded = absolute_error() if with_leading else relative_error(square) * s
+    rounded = absolute_error(fused) if with_leading else relative_error(square, fused) * s
     # s is rounded twice, and S has the tails.
     distance = s * (2.0**-52 + case.denominator_tail) + case.numerator_tail
     propagated = 2 * (case.numerator_error + s * case.denominator_error) * 1.05

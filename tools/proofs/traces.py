@@ -60,6 +60,16 @@ def needed(results):
     return [node for node in arithmetic.tracing.nodes if id(node) in wanted]
 
 
+def product_and_sum(node):
+    """a, b and c of a node that is a b + c, rounded once or twice."""
+    if node.operation == "fma":
+        return node.operands
+    product, other = node.operands
+    if node.operation != "add" or product.operation != "multiply":
+        raise ArithmeticError("The source has another operation where this proof has a product and a sum.")
+    return *product.operands, other
+
+
 def without_rounding(node, values):
     """The value of a node in exact arithmetic, for inputs by name."""
     if node.value is not None:

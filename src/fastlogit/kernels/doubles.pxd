@@ -35,3 +35,9 @@ cdef inline double reciprocal(double high, double low, double *tail) noexcept no
     cdef double value = 1 / high
     tail[0] = value * (residual64(value, high, 1) - value * low)
     return value
+
+
+cdef inline double quotient(double high, double low, double divisor, double divisor_low) noexcept nogil:
+    """(high + low) / (divisor + divisor_low), but for the last rounding to about twice the precision."""
+    cdef double value = high / divisor
+    return value + ((residual64(value, divisor, high) + low) - value * divisor_low) / divisor

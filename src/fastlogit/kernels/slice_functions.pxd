@@ -11,7 +11,7 @@ from libc.stdint cimport uint64_t
 from fastlogit.kernels.arithmetic cimport (
     FUSED, bits64, float32, float64, from_bits64, muladd, real, residual, residual64,
 )
-from fastlogit.kernels.doubles cimport add_exactly, reciprocal, renormalise
+from fastlogit.kernels.doubles cimport add_exactly, quotient, reciprocal, renormalise
 from fastlogit.kernels.expsum cimport MOST_LANES, relative_sums, scaled_sums, scaling, slice_sums
 from fastlogit.kernels.formulas cimport TWO_64, TWO_MINUS_HEADROOM, log_positive
 from fastlogit.kernels.terms cimport exp_double, exp_term
@@ -200,7 +200,7 @@ cdef inline void prepare_shares(
         digits = set_way_down[real](NULL, j, factor[j], result)
         set_shares[real](NULL, j, high, low, unit, term if alone == 1 else INFINITY, digits, result)
         result.of_lane[LARGEST_SHARE][j] *= 1 if factor[j] == digits else factor[j] / digits
-        result.of_lane[SHARE_OF_OTHERS][j] = (others.high[j] + others.low[j]) / high[j]
+        result.of_lane[SHARE_OF_OTHERS][j] = quotient(others.high[j], others.low[j], high[j], low[j])
 
 
 cdef inline void prepare_logarithm(
