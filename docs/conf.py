@@ -6,7 +6,9 @@ from pathlib import Path
 
 import fastlogit
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "tests"))
+sys.path.append(str(HERE / "_extensions"))
 
 from reference import BOUND_ULP, DTYPES, FUNCTIONS, PUBLIC
 
@@ -20,10 +22,14 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "sphinx.ext.intersphinx",
     "sphinx_copybutton",
     "sphinx_design",
+    "inventories",
+    "mathml",
+    "picture",
 ]
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {
     "logo": {"text": "fastlogit"},
@@ -31,26 +37,33 @@ html_theme_options = {
     "header_links_before_dropdown": 6,
     "navbar_end": ["theme-switcher"],
     "show_prev_next": False,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": ["page-toc", "sourcelink"],
+    "footer_start": ["sphinx-version"],
+    "footer_end": ["theme-version"],
 }
+html_title = f"fastlogit {release}"
 html_sidebars = {page: [] for page in ("index", "install", "tour", "changelog", "contributing")}
 html_static_path = ["_static"]
 html_css_files = ["fastlogit.css"]
-html_show_sourcelink = False
+html_show_sourcelink = True
+html_copy_source = True
 html_show_copyright = False
-exclude_patterns = ["build"]
+exclude_patterns = ["build", "_extensions"]
+linkcheck_timeout = 15
+linkcheck_anchors = False  # pages that scripts make have none
 copybutton_prompt_text = r">>> |\.\.\. |\$ "  # what is copied has no prompts and no output
 copybutton_prompt_is_regexp = True
 default_role = "autolink"
 nitpicky = True
 # The types of numpydoc's parameter lists are prose, not references.
-nitpick_ignore = [("py:obj", "numpy.ufunc")]
 nitpick_ignore_regex = [("py:class", r".*")]
 
 autosummary_generate = False  # write_function_pages does it
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 numpydoc_validation_checks = {"GL01", "GL03", "GL08", "PR01", "PR02", "RT01", "SS03"}
+
+MODULES = ("_elementwise", "_axis", "_losses", "_threads")
 
 
 def list_functions(app, document, source):
@@ -60,7 +73,7 @@ def list_functions(app, document, source):
 
 
 def with_functions(text):
-    for module in ("_elementwise", "_axis", "_losses", "_threads"):
+    for module in MODULES:
         names = [name for name in vars(getattr(fastlogit, module)) if name in fastlogit.__all__]
         text = text.replace(f"{{{module}}}", "\n   ".join(name for name in names if name != "ufuncs"))
     return text
@@ -71,13 +84,43 @@ def write_function_pages(app):
     text = with_functions((Path(app.srcdir) / "api.rst").read_text())
     folder = Path(app.srcdir) / "api"
     folder.mkdir(exist_ok=True)
+    modules = set()
     for name in re.findall(r"(?m)^   ([a-z_]+)$", text):
-        title = f"{name}\n{'=' * len(name)}"
-        module = "fastlogit.ufuncs" if name == "clamped_logit" else "fastlogit"
-        page = f"{title}\n\n.. currentmodule:: {module}\n\n.. autofunction:: {name}\n"
-        path = folder / f"{name}.rst"
-        if not path.exists() or path.read_text() != page:
-            path.write_text(page)
+        public = "fastlogit.ufuncs" if name == "clamped_logit" else "fastlogit"
+        module = module_of(name)
+        modules.add(module)
+        page = [
+            *heading(name),
+            f".. currentmodule:: {public}\n",
+            f".. autofunction:: {name}\n",
+            f":doc:`Source code of fastlogit/{module} <source_{module.partition('.')[0]}>`",
+        ]
+        write(folder / f"{name}.rst", page)
+    for module in modules:
+        page = [
+            ":orphan:\n",
+            *heading(f"fastlogit/{module}"),
+            f".. literalinclude:: ../../src/fastlogit/{module}\n   :language: cython\n   :linenos:",
+        ]
+        write(folder / f"source_{module.partition('.')[0]}.rst", page)
+
+
+def module_of(name):
+    """The file that a function stands in."""
+    if name == "clamped_logit":
+        return "ufuncs.pyx"
+    return next(f"{stem}.pyx" for stem in MODULES if name in vars(getattr(fastlogit, stem)))
+
+
+def heading(title):
+    return [title, "=" * len(title), ""]
+
+
+def write(path, lines):
+    """Only if something has changed: Sphinx reads again what is newer."""
+    page = "\n".join(lines) + "\n"
+    if not path.exists() or path.read_text() != page:
+        path.write_text(page)
 
 
 def list_promises(app, document, source):
