@@ -13,7 +13,7 @@ def write_inline(translator: HTML5Translator, node: nodes.math) -> None:
 
 def write_block(translator: HTML5Translator, node: nodes.math_block) -> None:
     formula = convert(" ".join(node.astext().split()), display="block")
-    translator.body.append(f'<div class="math">{formula}</div>\n')
+    translator.body.append(f'<div class="formula">{formula}</div>\n')
     raise nodes.SkipNode
 
 
