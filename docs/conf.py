@@ -37,7 +37,10 @@ html_theme_options = {
     "header_links_before_dropdown": 6,
     "navbar_end": ["theme-switcher"],
     "show_prev_next": False,
-    "secondary_sidebar_items": ["page-toc", "sourcelink"],
+    "secondary_sidebar_items": {
+        "**": ["page-toc", "sourcelink"],
+        **{page: [] for page in ("index", "accuracy", "beside", "containers", "scaling", "speed")},
+    },
     "footer_start": ["sphinx-version"],
     "footer_end": ["theme-version"],
 }
@@ -80,10 +83,10 @@ def with_functions(text):
 
 
 def write_function_pages(app):
-    """A page for each function; autosummary would look for the lists in api.rst before they are there."""
+    """A page for each function and for each source file; autosummary would look for the lists in api.rst before they are there."""
     text = with_functions((Path(app.srcdir) / "api.rst").read_text())
     folder = Path(app.srcdir) / "api"
-    folder.mkdir(exist_ok=True)
+    (folder / "source").mkdir(parents=True, exist_ok=True)
     modules = set()
     for name in re.findall(r"(?m)^   ([a-z_]+)$", text):
         public = "fastlogit.ufuncs" if name == "clamped_logit" else "fastlogit"
@@ -93,16 +96,16 @@ def write_function_pages(app):
             *heading(name),
             f".. currentmodule:: {public}\n",
             f".. autofunction:: {name}\n",
-            f":doc:`Source code of fastlogit/{module} <source_{module.partition('.')[0]}>`",
+            f":doc:`Source code of fastlogit/{module} <source/{module.partition('.')[0]}>`",
         ]
         write(folder / f"{name}.rst", page)
     for module in modules:
         page = [
             ":orphan:\n",
             *heading(f"fastlogit/{module}"),
-            f".. literalinclude:: ../../src/fastlogit/{module}\n   :language: cython\n   :linenos:",
+            f".. literalinclude:: ../../../src/fastlogit/{module}\n   :language: cython\n   :linenos:",
         ]
-        write(folder / f"source_{module.partition('.')[0]}.rst", page)
+        write(folder / "source" / f"{module.partition('.')[0]}.rst", page)
 
 
 def module_of(name):
