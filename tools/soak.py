@@ -22,7 +22,15 @@ from bad_calls import CALLS, BadCall
 from reference import FUNCTIONS
 
 import fastlogit
-from fastlogit import log_softmax, logit, logsumexp, softmax, ufuncs
+from fastlogit import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    log_softmax,
+    logit,
+    logsumexp,
+    softmax,
+    ufuncs,
+)
 
 WARM = 2000  # calls after which caches are full
 ALLOWED = 2**20  # bytes that may come in between: the memory of threads, of the interpreter's free lists
@@ -92,7 +100,29 @@ def right_calls() -> Iterator[tuple[str, Callable[[], object]]]:
     values = iter(np.random.default_rng(0).uniform(0, 0.5, 4_000_000).tolist())
     yield "logit(number, another eps each time)", lambda: logit(0.25, next(values))
     yield "ufuncs.clamped_logit(another eps)", lambda: ufuncs.clamped_logit(next(values))
+    yield from losses()
     yield "with num_threads(1)", lambda: fastlogit.num_threads(1).__enter__() or fastlogit.get_num_threads()
+
+
+def losses() -> Iterator[tuple[str, Callable[[], object]]]:
+    x = np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]])
+    grad, hess, each, slices = np.empty_like(x), np.empty_like(x), np.empty_like(x), np.empty(2)
+    single, labels, y = x.astype("f4"), np.array([2, 0]), np.array([[0, 1, 0], [1, 1, 0]])
+    wide = np.zeros((2, 6))
+    bce, ce = binary_cross_entropy_with_logits, cross_entropy
+    of_both = {"reduction": "none", "grad": grad, "hess": hess}
+    yield f"{bce.__name__}(x, y)", lambda: bce(x, y)
+    yield f"{bce.__name__}(x, y, x, pos_weight=x)", lambda: bce(x, y, x, pos_weight=x)
+    yield f"{bce.__name__}(x, y, grad=grad, hess=hess, out=out)", lambda: bce(x, y, out=each, **of_both)
+    yield f"{bce.__name__}(float32, y, grad=x)", lambda: bce(single, y, grad=single)
+    yield f"{bce.__name__}(strided, y)", lambda: bce(wide[:, ::2], y, grad=wide[:, ::2])
+    yield f"{ce.__name__}(x, labels)", lambda: ce(x, labels)
+    yield f"{ce.__name__}(x, probabilities)", lambda: ce(x, x, label_smoothing=0.1)
+    yield f"{ce.__name__}(x, labels, weight, sample_weight=)", lambda: ce(x, labels, x[0], sample_weight=slices)
+    yield f"{ce.__name__}(x, labels, grad=grad, hess=hess, out=out)", lambda: ce(x, labels, out=slices, **of_both)
+    yield f"{ce.__name__}(float32, labels, grad=x)", lambda: ce(single, labels, grad=single)
+    yield f"{ce.__name__}(strided, labels)", lambda: ce(wide[:, ::2], labels, grad=wide[:, ::2])
+    yield f"{ce.__name__}(x, labels, axis=0)", lambda: ce(x, y[0], axis=0)
 
 
 def grown(run: Callable[[], object], calls: int) -> tuple[int, float]:
