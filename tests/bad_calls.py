@@ -146,13 +146,15 @@ def rows_of_loss(loss: str) -> Iterator[Row]:
     for argument in ("logits", "target", "weight", OTHER_WEIGHTS[loss]):
         for kind, (make, error, message) in OF_X.items():
             if kind != "None" or argument in ("logits", "target"):
-                row = error, message.replace("X", argument)
-                yield f"{argument}: {kind}", lambda a=argument, make=make: loss_call(loss, {a: make()}), *row
+                call = lambda a=argument, make=make: loss_call(loss, {a: make()})  # noqa: E731
+                yield f"{argument}: {kind}", call, error, message.replace("X", argument)
     if loss == BINARY:
         return
-    for option, table in (("axis", OF_ONE_AXIS), ("label_smoothing", OF_SMOOTHING), ("ignore_index", OF_LABEL)):
+    of_options = {"axis": OF_ONE_AXIS, "label_smoothing": OF_SMOOTHING, "ignore_index": OF_LABEL}
+    for option, table in of_options.items():
         for kind, (value, error, message) in table.items():
-            yield f"{option}: {kind}", lambda o=option, value=value: loss_call(loss, {o: value}), error, message
+            call = lambda o=option, value=value: loss_call(loss, {o: value})  # noqa: E731
+            yield f"{option}: {kind}", call, error, message
 
 
 def rows_of_loss_outputs(loss: str) -> Iterator[Row]:

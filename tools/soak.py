@@ -147,7 +147,7 @@ def grown(run: Callable[[], object], calls: int) -> tuple[int, float]:
 
 
 def summary(rows: list[tuple[str, int]], calls: int) -> str:
-    """A table in reStructuredText: for each function the kinds of calls, right and wrong, and what they cost."""
+    """A table in reStructuredText: the kinds of calls of each function, right and wrong, and their cost."""
     table: dict[str, tuple[int, int, int]] = {}
     for title, bytes_more in rows:
         name = re.split(r"[(,]", title.removeprefix("ufuncs."))[0]
@@ -161,8 +161,8 @@ def summary(rows: list[tuple[str, int]], calls: int) -> str:
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in cells]
     return "\n".join(
         [
-            f"``python tools/soak.py --calls {calls}``: so many calls of each kind, right ones and one wrong one",
-            "for each line that raises, and the resident memory that came in between, at most.",
+            f"``python tools/soak.py --calls {calls}``: so many calls of each kind, right ones and one wrong",
+            "one for each line that raises, and the resident memory that came in between, at most.",
             "",
             *[rule, lines[0], rule, *lines[1:], rule],
             "",
