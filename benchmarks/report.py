@@ -158,7 +158,7 @@ def draw_plot(path, results):
 
 
 def readme_table(results, libraries):
-    """The rows that stand for all: one large contiguous array, in place or, for slices, into another array."""
+    """The rows that stand for all: a large contiguous array, in place or, for slices, into another array."""
     peers = [library for library in libraries if library.name in ("SciPy", "PyTorch")]
     header = ["", "", "", "fastlogit", *(f"{peer.name} {peer.version.partition('+')[0]}" for peer in peers)]
     body = []

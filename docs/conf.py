@@ -10,7 +10,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "tests"))
 sys.path.append(str(HERE / "_extensions"))
 
-from reference import BOUND_ULP, DTYPES, FUNCTIONS, PUBLIC
+from reference import BOUND_ULP, DTYPES, FUNCTIONS, PUBLIC  # noqa: E402 (in tests)
 
 project = "fastlogit"
 author = "the fastlogit developers"
@@ -83,7 +83,7 @@ def with_functions(text):
 
 
 def write_function_pages(app):
-    """A page for each function and for each source file; autosummary would look for the lists in api.rst before they are there."""
+    """A page for each function and source file; autosummary would look for the lists of api.rst too early."""
     text = with_functions((Path(app.srcdir) / "api.rst").read_text())
     folder = Path(app.srcdir) / "api"
     (folder / "source").mkdir(parents=True, exist_ok=True)

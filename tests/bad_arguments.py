@@ -287,6 +287,7 @@ OF_AXES = {
     "beyond the last": (2, AxisError, "pass -2 <= axis < 2.*axis 2 is out of bounds.*dimension 2"),
     "before the first": (-3, AxisError, "pass -2 <= axis < 2.*axis -3 is out of bounds"),
     "far away": (10**30, AxisError, "pass -2 <= axis < 2.*out of bounds"),
+    "integer of 10,000 digits": (10**10_000, AxisError, "pass -2 <= axis < 2.*out of bounds"),
     "tuple beyond the last": ((0, 2), AxisError, "pass -2 <= axis < 2.*axis 2 is out of bounds"),
     "twice": ((0, 0), ValueError, r"axis=\(0, 0\) names a repeated axis; name each once"),
     "twice from both ends": ((0, -2), ValueError, r"axis=\(0, -2\) names a repeated axis"),
@@ -338,6 +339,62 @@ OF_EPS = {
     "__float__ raises": (RaisingNumber(1, 4), Scream, "float"),
     "__float__ returns rubbish": (ReturningNumber(1, 4), TypeError, "eps must be a number, not Returning"),
     "__float__ alone": (returning(0.25, "__float__"), TypeError, "eps must be a number, not Returning"),
+}
+
+# The losses take one axis, and their results have one dtype.
+OF_ONE_AXIS = {
+    kind: (value, TypeError, "axis is .*it must be one integer")
+    for kind, (value, error, message) in OF_AXES.items()
+    if error is TypeError
+}
+OF_ONE_AXIS |= {
+    "beyond the last": (2, AxisError, "axis 2 is out of bounds"),
+    "far away": (10**30, AxisError, "axis .*out of bounds"),
+    "__index__ raises": (raising(Scream("index"), "__index__"), Scream, "index"),
+}
+OF_SMOOTHING = {
+    "above 1": (1.0000001, ValueError, "label_smoothing is 1.0000001; it must be within"),
+    "NaN": (np.nan, ValueError, "label_smoothing is nan"),
+    "huge integer": (10**400, ValueError, "label_smoothing is .*it must be within"),
+    "integer of 10,000 digits": (10**10_000, ValueError, "label_smoothing is .*it must be within"),
+    "flag": (True, TypeError, "label_smoothing must be a number, not bool"),
+    "string": ("0.1", TypeError, "label_smoothing must be a number, not str"),
+    "complex": (1j, TypeError, "label_smoothing must be a number, not complex"),
+    "None": (None, TypeError, "label_smoothing must be a number, not NoneType"),
+    "array": (np.zeros(3), TypeError, "label_smoothing must be a number, not ndarray"),
+    "__float__ raises": (RaisingNumber(1, 4), Scream, "float"),
+    "__float__ returns rubbish": (ReturningNumber(1, 4), TypeError, "label_smoothing must be a number"),
+}
+OF_LABEL = {
+    "float": (-100.0, TypeError, "ignore_index is -100.0; it must be an integer"),
+    "None": (None, TypeError, "ignore_index is None; it must be an integer"),
+    "string": ("-100", TypeError, "ignore_index is '-100'; it must be an integer"),
+    "huge": (10**30, ValueError, "ignore_index has more than 64 bits"),
+    "integer of 10,000 digits": (10**10_000, ValueError, "ignore_index has more than 64 bits"),
+    "__index__ raises": (raising(Scream("index"), "__index__"), Scream, "index"),
+}
+OF_LOSS_OUT = {
+    kind: (make, error, message.replace("out ", "OUT ", 1).replace("empty_like", "empty"))
+    for kind, (make, error, message) in OF_OUT.items()
+    if error is TypeError and "same_kind" not in message and "as float64" not in message
+} | {
+    "read-only": (lambda shape: read_only(np.full(shape, 7.0)), ValueError, "OUT is read-only.*copy"),
+    "too many axes": (lambda shape: out(shape=(*shape, 2)), ValueError, r"OUT has shape .*np\.empty\("),
+    "another length": (lambda shape: out(shape=(*shape[:-1], 9)), ValueError, "OUT has shape.*the results"),
+    "empty": (lambda shape: out(shape=(0, *shape[1:])), ValueError, "OUT has shape"),
+    "repetition": (
+        lambda shape: np.lib.stride_tricks.as_strided(np.full(1, 7.0), shape, [0] * len(shape)),
+        ValueError,
+        "OUT has several elements in the same memory",
+    ),
+    **{
+        f"of dtype {dtype}": (
+            lambda shape, dtype=dtype: np.zeros(shape, dtype),
+            TypeError,
+            r"OUT has dtype .*the results have float64.*np\.empty",
+        )
+        for dtype in ("f4", "f2", "g", ">f8", "i8", "u1", "?", "M8[s]", "f8,f8", "O", "c16")
+    },
 }
 
 OF_THREADS = {

@@ -14,10 +14,14 @@ from bad_arguments import (
     OF_ELEMENTWISE,
     OF_EPS,
     OF_FLAGS,
+    OF_LABEL,
+    OF_LOSS_OUT,
     OF_MASK,
+    OF_ONE_AXIS,
     OF_OUT,
     OF_PANDAS,
     OF_POLARS,
+    OF_SMOOTHING,
     OF_THREADS,
     OF_WEIGHTS,
     OF_X,
@@ -28,6 +32,8 @@ from bad_arguments import (
     x,
 )
 from reference import PUBLIC
+from test_loss_arguments import BINARY, CLASSES, LABELS, Y, Z
+from test_loss_arguments import CASES as LOSS_CASES
 
 import fastlogit
 from fastlogit import log_softmax, logit, logsumexp, softmax, ufuncs
@@ -38,9 +44,11 @@ class BadCall:
     name: str
     function: Callable[..., Any]
     make: Callable[[], Arguments]
-    error: type[Exception]
+    error: type[Exception] | tuple[type[Exception], ...]
     message: str  # a regular expression
 
+
+OTHER_WEIGHTS = {BINARY: "pos_weight", CLASSES: "sample_weight"}
 
 Row = tuple[str, Callable[[], Arguments], type[Exception], str]
 
@@ -123,6 +131,44 @@ def rows_of_eps() -> Iterator[Row]:
         yield f"eps: {kind}", lambda eps=eps: ((x(), eps), {"out": out()}), error, message
 
 
+def loss_call(loss: str, given: dict[str, Any]) -> Arguments:
+    """A good call with places for all results, of which something is replaced."""
+    arguments = {"logits": Z.copy(), "target": (Y if loss == BINARY else LABELS).copy(), **given}
+    logits, target = arguments.pop("logits"), arguments.pop("target")
+    shape = logits.shape if isinstance(logits, np.ndarray) else Z.shape
+    return (logits, target), {"grad": out(shape=shape), "hess": out(shape=shape), **arguments}
+
+
+def rows_of_loss(loss: str) -> Iterator[Row]:
+    for name, kind, given, error, message in LOSS_CASES:
+        if name == loss:
+            yield kind, lambda given=given: loss_call(loss, given), error, message
+    for argument in ("logits", "target", "weight", OTHER_WEIGHTS[loss]):
+        for kind, (make, error, message) in OF_X.items():
+            if kind != "None" or argument in ("logits", "target"):
+                call = lambda a=argument, make=make: loss_call(loss, {a: make()})  # noqa: E731
+                yield f"{argument}: {kind}", call, error, message.replace("X", argument)
+    if loss == BINARY:
+        return
+    of_options = {"axis": OF_ONE_AXIS, "label_smoothing": OF_SMOOTHING, "ignore_index": OF_LABEL}
+    for option, table in of_options.items():
+        for kind, (value, error, message) in table.items():
+            call = lambda o=option, value=value: loss_call(loss, {o: value})  # noqa: E731
+            yield f"{option}: {kind}", call, error, message
+
+
+def rows_of_loss_outputs(loss: str) -> Iterator[Row]:
+    for place in ("out", "grad", "hess"):
+        shape = LABELS.shape if place == "out" and loss == CLASSES else Z.shape
+        for kind, (make, error, message) in OF_LOSS_OUT.items():
+
+            def arguments(place=place, make=make, shape=shape):
+                return loss_call(loss, {"reduction": "none", place: make(shape)})
+
+            yield f"{place}: {kind}", arguments, error, message.replace("OUT", place)
+    yield "out of a mean", lambda: loss_call(loss, {"out": out()}), ValueError, "out takes.*reduction='none'"
+
+
 def clamped(x: Any, *rest: Any, **options: Any) -> Any:
     return logit(x, 1e-6, *rest, **options)
 
@@ -146,6 +192,11 @@ CALLS += [BadCall(kind, logit, *row) for kind, *row in rows_of_eps()]
 CALLS += [
     BadCall(f"eps: {kind}", ufuncs.clamped_logit, lambda eps=eps: ((eps,), {}), error, message)
     for kind, (eps, error, message) in OF_EPS.items()
+]
+CALLS += [
+    BadCall(kind, getattr(fastlogit, loss), *row)
+    for loss in (BINARY, CLASSES)
+    for kind, *row in (*rows_of_loss(loss), *rows_of_loss_outputs(loss))
 ]
 CALLS += [
     BadCall(f"n: {kind}", fastlogit.set_num_threads, lambda n=n: ((n,), {}), error, message)

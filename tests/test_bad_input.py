@@ -14,7 +14,7 @@ AGAIN = 5  # times that each call is made: a reference that leaks shows in the c
 
 
 def test_there_are_enough_of_them():
-    assert len(CALLS) >= 750
+    assert len(CALLS) >= 1250
     assert len({(call.function.__name__, call.name) for call in CALLS}) == len(CALLS)
 
 
@@ -64,11 +64,13 @@ def test_functions_work_after_wrong_calls(name):
     x = np.array([[0.25, 0.5, 0.75, 0.125], [0.0, 1.0, 0.5, 0.375]])
     functions = {call.function for call in CALLS if call.function.__name__ == name}
     for function in functions - {fastlogit.set_num_threads, fastlogit.ufuncs.clamped_logit}:
-        expected = function(x).tobytes()
+        right = (x, x) if name == "binary_cross_entropy_with_logits" else (x, [3, 1])
+        right = right if "entropy" in name else (x,)
+        expected = function(*right).tobytes()
         for call in CALLS:
             if call.function is function:
                 answer(call, *call.make())
-        assert function(x).tobytes() == expected
+        assert function(*right).tobytes() == expected
 
 
 def test_the_first_thing_wrong_is_said_although_there_are_more():

@@ -1,4 +1,4 @@
-"""The documentation: every public name has its page and example, every line of a table of old and new runs."""
+"""The documentation: every public name has its page and example, every line of old and new runs."""
 
 import doctest
 import importlib
@@ -97,13 +97,18 @@ def code_blocks(path):
 
 COMMAND = re.compile(r"([A-Z_]+=\S+ )*(pip|python|pytest|asv|cd|spin|tools/\w+|git|source)\b")
 FORMULAS = "losses.rst"  # its literal blocks are definitions in mathematical notation
+COMPILED = "scalar.rst"  # test_scalar.py runs its blocks
 
 
-@pytest.mark.parametrize("path", [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name
+)
 def test_code_is_run_or_is_a_command(path):
     """Python stands in doctests, which pytest runs; what else looks like code is for the shell."""
     for language, text in code_blocks(path):
-        if language in ("python", "pycon", "py"):
+        if path.name == COMPILED:
+            assert language in ("cython", "python"), language
+        elif language in ("python", "pycon", "py"):
             assert text.lstrip().startswith(">>>"), text
         elif language in ("literal", "sh", "console", "bash") and path.name != FORMULAS:
             assert all(COMMAND.match(line) for line in text.splitlines() if line.strip()), text

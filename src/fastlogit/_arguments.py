@@ -2,6 +2,7 @@
 
 import numbers
 import operator
+import sys
 from typing import Any
 
 import numpy as np
@@ -149,23 +150,28 @@ def mask_for(name: str, where: Any, shape: tuple[int, ...], out: object) -> Mask
     return mask
 
 
+def real_number(value: object) -> float:
+    """As a float, infinite where that is too small for it."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise TypeError(f"{type(value).__name__} is no type of real numbers")
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf")
+
+
 def check_eps(eps: Any, name: str = "logit") -> float:
     """`eps` as a float in [0, 0.5]."""
     number = eps
     if not isinstance(eps, numbers.Real) and getattr(eps, "ndim", None) == 0 and hasattr(eps, "item"):
         number = eps.item()  # of an array of any library
-    is_number = isinstance(number, numbers.Real) and not isinstance(number, bool)
     try:
-        if not is_number:
-            raise TypeError(f"no {type(eps).__name__} is one")
-        value = float(number)
-    except OverflowError:
-        value = float("inf")
+        value = real_number(number)
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"{name}: eps must be a number, not {type(eps).__name__}; if this is the array for the "
             "result, pass it by keyword: out="
-        ) from (error if is_number else None)
+        ) from error
     if not 0 <= value <= 0.5:
         raise ValueError(f"{name}: eps is {value!r}; it must be a number with 0 <= eps <= 0.5")
     return value
@@ -194,15 +200,21 @@ def checked_axes(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
             ) from error
         if ndim == 0 and index in (0, -1) and one is axis:
             return ()
-        if not -ndim <= index < ndim:
-            cure = f"pass {-ndim} <= axis < {ndim}" if ndim else "pass axis=None"
-            raise np.exceptions.AxisError(index, ndim, f"{name}: {cure}")
-        axes.append(index % ndim)
+        axes.append(checked_axis(name, index, ndim))
     if len(set(axes)) < len(axes):
         raise ValueError(
             f"{name}: axis={axis} names a repeated axis; name each once, from its start or its end"
         )
     return tuple(sorted(axes))
+
+
+def checked_axis(name: str, axis: int, ndim: int) -> int:
+    """Counted from the first."""
+    if not -ndim <= axis < ndim:
+        cure = f"pass {-ndim} <= axis < {ndim}" if ndim else "pass axis=None"
+        shown = max(-sys.maxsize, min(axis, sys.maxsize))  # Python prints no integer of 4300 digits
+        raise np.exceptions.AxisError(shown, ndim, f"{name}: {cure}")
+    return axis % ndim
 
 
 def share_memory(x: np.ndarray[Any, Any], out: np.ndarray[Any, Any]) -> bool:

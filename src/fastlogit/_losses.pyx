@@ -1,13 +1,13 @@
 """The losses on logits: signatures, documentation, argument rules."""
 
-import numbers
 import operator
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
 
 from fastlogit import _isa
-from fastlogit._arguments import with_numpy_dtype, working_dtype
+from fastlogit._arguments import (
+    check_real, checked_axis, real_number, with_numpy_dtype, working_dtype,
+)
 from fastlogit._containers import check_labels, check_no_series, labelled_like, numbers_in
 
 cimport numpy as cnp
@@ -84,12 +84,41 @@ class Call:
                 ValueError, argument, f"has {fault}, the first at {first_of(missing)}; {cure}"
             )
         array = with_numpy_dtype(array)
-        if array.dtype.kind not in "biuf":
-            raise self.refuse(
-                TypeError, argument, f"has dtype {array.dtype} and must be bool, integer or floating-point; "
-                "convert it with astype(float)"
-            )
+        check_real(self.function, array.dtype, argument)
         return array
+
+    def axis(self, value, ndim):
+        try:
+            if isinstance(value, bool):
+                raise TypeError("a flag is no axis")
+            index = operator.index(value)
+        except TypeError:
+            raise self.refuse(TypeError, "axis", f"is {value!r}; it must be one integer") from None
+        return checked_axis(self.function, index, ndim)
+
+    def label_smoothing(self, value):
+        try:
+            share = real_number(value)
+        except (TypeError, ValueError) as error:
+            raise self.refuse(
+                TypeError, "label_smoothing", f"must be a number, not {type(value).__name__}"
+            ) from error
+        if not 0 <= share <= 1:
+            raise self.refuse(ValueError, "label_smoothing", f"is {share!r}; it must be within [0, 1]")
+        return share
+
+    def ignore_index(self, value):
+        try:
+            index = operator.index(value)
+        except TypeError:
+            raise self.refuse(
+                TypeError, "ignore_index", f"is {value!r}; it must be an integer, a label that does not count"
+            ) from None
+        if not -2**63 <= index < 2**63:
+            raise self.refuse(
+                ValueError, "ignore_index", "has more than 64 bits; pass a label that does not count"
+            )
+        return index
 
     def logits(self, value):
         """An array of native float32 or float64, of the dtype in which the loss is computed."""
@@ -535,31 +564,15 @@ def cross_entropy(
     z = arguments.logits(logits)
     if z.ndim == 0:
         raise arguments.refuse(ValueError, "logits", "are a single number; they need an axis of classes")
-    try:
-        class_axis = normalize_axis_index(operator.index(axis), z.ndim)
-    except TypeError:
-        raise arguments.refuse(TypeError, "axis", f"is {axis!r}; it must be one integer") from None
+    class_axis = arguments.axis(axis, z.ndim)
     if z.shape[class_axis] == 0:
         raise arguments.refuse(ValueError, "logits", f"have no classes: their shape is {z.shape}")
     for argument, value in (("target", target), ("sample_weight", sample_weight)):
         check_labels(arguments.function, argument, value, logits, of_rows=True)
     labels, probabilities = targets_of_classes(arguments, target, z, class_axis)
     kept = z.shape[:class_axis] + z.shape[class_axis + 1:]
-    if not isinstance(label_smoothing, numbers.Real) or isinstance(label_smoothing, bool):
-        raise arguments.refuse(
-            TypeError, "label_smoothing", f"must be a number, not {type(label_smoothing).__name__}"
-        )
-    if not 0 <= label_smoothing <= 1:
-        raise arguments.refuse(
-            ValueError, "label_smoothing", f"is {label_smoothing!r}; it must be within [0, 1]"
-        )
-    try:
-        call.ignored = operator.index(ignore_index)
-    except (TypeError, OverflowError):
-        raise arguments.refuse(
-            TypeError, "ignore_index", f"is {ignore_index!r}; it must be an integer, a label that does not "
-            "count"
-        ) from None
+    call.smoothing = arguments.label_smoothing(label_smoothing)
+    call.ignored = arguments.ignore_index(ignore_index)
     w = None
     if weight is not None:
         w = arguments.numbers("weight", weight, "fill them with 0")
@@ -592,7 +605,6 @@ def cross_entropy(
         losses = np.empty(kept, z.dtype)
     call.slices = z.size // z.shape[class_axis]
     call.classes = z.shape[class_axis]
-    call.smoothing = label_smoothing
     call.factor = 1
     describe(labels, &call.labels)
     describe_slices(probabilities, class_axis, &call.probabilities)

@@ -11,8 +11,9 @@ What Gappa is not asked, because it is no rounding:
 - k <= -54, where `tail` has not the power that `whole` lost: the denominator is 1, the sum before the last
   rounding 1 - 2^k p, and the result 1; the exact one is at most 2^-54 x 1.415 below it, 0.708 ulp.
 - p_tail, without fused multiply-add: what the rounding of p lost, so it is at most 2^-54, but for 2^-80.
-- A subnormal result. With fused multiply-add `nearest` is then off by up to half a unit, and the step takes that off but for the
-  relative error of v, 2^-52: the sum of step and `nearest` is rounded once, as it is for normal results.
+- A subnormal result. With fused multiply-add `nearest` is then off by up to half a unit, and the step takes
+  that off but for the relative error of v, 2^-52: the sum of step and `nearest` is rounded once, as it is for
+  normal results.
   Without, the result is rounded to 53 bits before, and what it is off by then counts half at most.
 - The last rounding. Where the exact result is below a power of two and the sum before it above, the power of
   two lies between them, and rounding goes towards it: 1/2 ulp of the exact result bounds it here as well.
@@ -70,7 +71,8 @@ def step_script(k, fused):
     if nearest is not v or product.operands != (v, step):
         raise ArithmeticError("expit is not v step + v.")
     fields |= {"product": script.of(product), "residual": residual.bound(with_tail=True)}
-    return script.text({"p", "p_tail", "step"}) + (MEANING + UNFUSED + HINTS).format(**fields) + script.cancellations()
+    claim = (MEANING + UNFUSED + HINTS).format(**fields)
+    return script.text({"p", "p_tail", "step"}) + claim + script.cancellations()
 
 
 MEANING = """

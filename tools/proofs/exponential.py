@@ -76,7 +76,8 @@ def rounding_script(low, high, fused):
         "low": low,
         "high": high,
     }
-    return script.text({"high", "low"}) + "M_high = high;\n" + script.without_rounding() + CLAIM.format(**fields)
+    beginning = script.text({"high", "low"}) + "M_high = high;\n"
+    return beginning + script.without_rounding() + CLAIM.format(**fields)
 
 
 @functools.cache

@@ -7,8 +7,8 @@ rounding:
   are exact (Dekker); for k < -60 `denominator` is 2 and the result -E but for 2^-60 of it. For all other k
   Gappa is asked for the tails and how far N and D are off.
 - p_tail, without fused multiply-add: as in `expit`.
-- What underflows. E is above 2^-996, and the last digits that `numerator_tail` can lose are below 2^-1074. The
-  residual, without fused multiply-add, loses nothing where the denominator is 2.
+- What underflows. E is above 2^-996, and the last digits that `numerator_tail` can lose are below 2^-1074.
+  The residual, without fused multiply-add, loses nothing where the denominator is 2.
 - Beyond the bounds. Below -690 the result is x, and exp(x) is less than 2^-990. Above 690 it is E, rounded
   once with 2^96, and once more where it is subnormal: that rounds a number of 53 bits to fewer, and what the
   first rounding and p are off, counts half at most.
@@ -94,7 +94,8 @@ def errors(h, k, negative, found, fused):
         smallest, largest = 2.0**k * exp(low) / SLACK, 2.0**k * exp(high) * SLACK
         quotients = [(h - e) / (h + 2 + e) for e in (smallest, largest)]
         case = quotient.Case(*(part / (h + 2 + smallest) for part in parts))
-        of_quotient = quotient.error(max(map(abs, quotients)), case, with_leading=bool(h or negative), fused=fused)
+        with_leading = bool(h or negative)
+        of_quotient = quotient.error(max(map(abs, quotients)), case, with_leading=with_leading, fused=fused)
         error = of_quotient + leading + 2.0**k * error_of_p / (1 + smallest)
         nearest = max(-(k * LN2 + high), 0.0) if negative else -inf
         result = nearest + log1p(exp(-nearest)) if negative else log1p(smallest)

@@ -26,7 +26,7 @@ def bound(with_tail):
     inputs = [a, b, c, *b_tail]
     name = "residual_with_tail64" if with_tail else "residual64"
     result, nodes, _ = traces.traced({}, lambda f: f[name](a, b, *b_tail, c), *inputs, fused=False)
-    (difference, last), (beginning, product) = result.operands, result.operands[0].operands
+    last, (beginning, product) = result.operands[1], result.operands[0].operands
     upper_product, (a_high, rest) = beginning.operands[1], product.operands
     script = gappa.Script(nodes)
     names = {

@@ -9,8 +9,10 @@
 
 #if defined(__GNUC__)
 #define FASTLOGIT_PREFETCH(address) __builtin_prefetch((address), 0, 3)
+#define FASTLOGIT_PREFETCH_FAR(address) __builtin_prefetch((address), 0, 2)
 #else
 #define FASTLOGIT_PREFETCH(address) ((void)(address))
+#define FASTLOGIT_PREFETCH_FAR(address) ((void)(address))
 #endif
 
 #define FASTLOGIT_LINE 64

@@ -1,0 +1,1 @@
+# Nothing for Python: the functions are for compiled code, in scalar.pxd.
