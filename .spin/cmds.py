@@ -56,8 +56,10 @@ def bench(ctx: click.Context, compare: bool, arguments: tuple[str, ...]) -> None
 
 
 @click.command()
+@click.option("--links", is_flag=True, help="Ask the servers behind the links instead; needs the network.")
 @click.pass_context
-def docs(ctx: click.Context) -> None:
+def docs(ctx: click.Context, links: bool) -> None:
     """Build the documentation into build/html; a warning is an error."""
     build(ctx)
-    run([sys.executable, "-m", "sphinx", "-W", "--keep-going", "-b", "html", "docs", "build/html"])
+    builder = "linkcheck" if links else "html"
+    run([sys.executable, "-m", "sphinx", "-W", "--keep-going", "-b", builder, "docs", f"build/{builder}"])

@@ -17,12 +17,12 @@ FUNCTIONS = ("logit", "expit", "log_expit", "softmax", "log_softmax", "logsumexp
 DTYPE = "float64"
 # Colours of Okabe and Ito, which everybody can tell apart, on white and on black.
 STYLES = {
+    "fastlogit": ("#000000", "#ffffff", "o"),
     "SciPy": ("#0072b2", "#56b4e9", "s"),
     "PyTorch": ("#d55e00", "#e69f00", "^"),
     "numexpr": ("#009e73", "#009e73", "D"),
     "NumPy": ("#a05080", "#cc79a7", "v"),
     "numba": ("#777777", "#aaaaaa", "X"),
-    "fastlogit": ("#000000", "#ffffff", "o"),
 }
 INK = ("#303030", "#d0d0d0")
 NOT_FINITE = 1e18  # where an infinity is drawn, and an error that was not measured a little above

@@ -305,7 +305,7 @@ def softmax(x, axis=None, *, out=None, where=True):
     -------
     ndarray or scalar
         Probabilities, with the shape of `x`. Objects of pandas, xarray, dask and polars and masked arrays
-        come back as what they were, with their labels; what is missing stays so and does not count.
+        give one of their kind, with their labels; what is missing stays so and does not count.
 
     Raises
     ------
@@ -373,7 +373,7 @@ def log_softmax(x, axis=None, *, out=None, where=True):
     -------
     ndarray or scalar
         Values at most 0, with the shape of `x`. Objects of pandas, xarray, dask and polars and masked arrays
-        come back as what they were, with their labels; what is missing stays so and does not count.
+        give one of their kind, with their labels; what is missing stays so and does not count.
 
     Raises
     ------

@@ -254,7 +254,7 @@ def logit(
     -------
     ndarray or scalar
         The log odds, with the shape of `x`. A scalar if `x` is one. pandas, xarray, dask and polars
-        objects come back as what they were.
+        objects give one of their kind.
 
     Raises
     ------
@@ -328,7 +328,7 @@ _ARGUMENTS_OF_LOG_ODDS = """Parameters
     -------
     ndarray or scalar
         {values}, with the shape of `x`. A scalar if `x` is one. pandas, xarray, dask and
-        polars objects come back as what they were.
+        polars objects give one of their kind.
 
     Raises
     ------
