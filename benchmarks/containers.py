@@ -5,28 +5,16 @@ times that of the bare array. A new result is made each time, as pandas makes on
 """
 
 import argparse
-import time
 
 import numpy as np
 import pandas as pd
+from contest import least_times
 
 import fastlogit
 
 ROUNDS = 15
 ELEMENTS = 10**7
 COLUMNS = 10
-
-
-def least_times(calls, rounds):
-    times = {name: [] for name in calls}
-    for call in calls.values():
-        call()
-    for _ in range(rounds):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - start)
-    return {name: min(of_call) * 1e3 for name, of_call in times.items()}
 
 
 def cases(elements):

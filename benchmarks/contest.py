@@ -39,6 +39,19 @@ class Floor:
         list(self.pool.map(lambda part: np.multiply(part, 1, out=part), parts))
 
 
+def least_times(calls, rounds):
+    """Of each of these calls, in milliseconds; all are called in turns."""
+    times = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in range(rounds):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - start)
+    return {name: min(of_call) * 1e3 for name, of_call in times.items()}
+
+
 class Setting(NamedTuple):
     """One row of the table."""
 

@@ -6,11 +6,11 @@ computes the loss forwards and the gradient backwards; scikit-learn's private lo
 """
 
 import argparse
-import time
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from contest import least_times
 from report import machine
 
 import fastlogit
@@ -19,18 +19,6 @@ ROUNDS = 15
 BINARY = 2**22
 SHAPES = [(8192, 1000), (262144, 10), (128, 65536)]
 COLUMNS = ["fastlogit", "loss alone", "PyTorch", "scikit-learn", "softplus or softmax"]
-
-
-def least_times(calls, rounds):
-    times = {}
-    for call in calls.values():
-        call()
-    for _ in range(rounds):
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            times.setdefault(name, []).append(time.perf_counter() - start)
-    return {name: min(of_call) * 1e3 for name, of_call in times.items()}
 
 
 def backwards(loss, logits, target):

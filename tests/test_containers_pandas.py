@@ -1,9 +1,8 @@
 """pandas objects as arguments, cell by cell of the table in docs/containers.rst."""
 
-import tracemalloc
-
 import numpy as np
 import pytest
+from memory import traced_peak
 from reference import same_bits
 
 from fastlogit import expit, log_softmax, logit, logsumexp, softmax
@@ -396,15 +395,13 @@ def test_in_place_without_a_copy(call):
     values = np.random.default_rng(3).random(200_000)
     series = pd.Series(values.copy(), copy=False)
     expected = call(values.copy(), out=np.empty_like(values))
-    tracemalloc.start()
-    try:
+
+    def in_place():
         array = writeable(series)
         assert call(array, out=array) is array
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+
+    assert traced_peak(in_place) < values.nbytes / 10
     same_bits(series.to_numpy(), expected)
-    assert peak < values.nbytes / 10
 
 
 def test_results_share_no_memory_with_the_argument():
@@ -418,17 +415,6 @@ def test_results_share_no_memory_with_the_argument():
 
 
 # Memory
-
-
-def peak_of(call):
-    tracemalloc.start()
-    try:
-        before = tracemalloc.get_traced_memory()[0]
-        tracemalloc.reset_peak()
-        call()
-        return tracemalloc.get_traced_memory()[1] - before
-    finally:
-        tracemalloc.stop()
 
 
 @SHARES
@@ -447,7 +433,7 @@ def test_one_result_and_no_more(call, kind):
     nbytes = 8 * x.size
     kept = []
     call(x, axis=axis)
-    peak = peak_of(lambda: kept.append(call(x, axis=axis)))
+    peak = traced_peak(lambda: kept.append(call(x, axis=axis)))
     # Masks of what is missing have a byte for eight of the result.
     allowed = {"nullable": 1.4, "several dtypes": 1.3}.get(kind, 1.05)
     assert nbytes <= peak < allowed * nbytes
