@@ -16,6 +16,8 @@ from timeit import Timer
 import numpy as np
 from cases import CASES, SPELLINGS
 from contest import warn_if_busy
+from machine import describe, versions_of
+from report import keep_table, markdown
 from tqdm import tqdm
 
 import fastlogit
@@ -80,6 +82,7 @@ def main():
     parser.add_argument("--functions", nargs="+", choices=list(STATEMENTS), default=list(STATEMENTS))
     parser.add_argument("--dtypes", nargs="+", default=["float64"], metavar="DTYPE")
     parser.add_argument("--seconds", type=float, default=0.3, help="for each figure (0.3)")
+    parser.add_argument("--docs", help="folder of the documentation, whose table is written anew")
     options = parser.parse_args()
     warn_if_busy()
     settings = [
@@ -95,15 +98,19 @@ def main():
         results[function, dtype, size] = microseconds(statements, names_for(x), options.seconds)
     if "PyTorch" not in next(iter(results.values())):
         print("*** PyTorch is left out: it is not installed", file=sys.stderr)
-    print("| function | dtype | elements | fastlogit | SciPy | PyTorch |")
-    print("| --- | --- | --: | --: | --: | --: |")
+    header = ["function", "dtype", "elements", "fastlogit", "SciPy", "PyTorch"]
+    body = []
     for (function, dtype, size), times in results.items():
         ours = times["fastlogit"]
-        peers = (
+        peers = [
             f"{times[name]:.2f} ({times[name] / ours:.1f}×)" if name in times else "–"
             for name in ("SciPy", "PyTorch")
-        )
-        print(f"| {function} | {dtype} | {size} | {ours:.2f} | {' | '.join(peers)} |")
+        ]
+        body.append([function, dtype, f"{size}", f"{ours:.2f}", *peers])
+    print("\n".join(markdown(header, body, left=2)))
+    if options.docs:
+        machine = describe(fastlogit.get_num_threads(), versions_of([]))
+        keep_table(options.docs, "calls", machine, "Microseconds for a call.", (header, body))
 
 
 if __name__ == "__main__":

@@ -12,10 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from cases import Case
 from layouts import Layout
+from machine import bytes_of_caches
+from peers.library import Calls
+from results import EXPONENTIAL, FLOOR, TABLE, WARM, Row
 
 PAUSE = 0.015  # seconds, after which the OpenMP threads of the library before have stopped spinning
 BATCH_BYTES = 2**15  # small arrays are timed several to a batch, which stays in the first-level cache
 BATCHES = 4  # in one turn
+# Bytes that a contest with cold caches goes through; twice the third-level cache where that is more.
+LEAST_ROTATED = 2**27
 CHECKED = 2**18  # elements, or a few more, of a large result: all of them would take longer than to time it
 LONG = 0.03  # seconds, beside which waking the threads up and filling the caches does not count
 
@@ -59,15 +64,30 @@ class Setting(NamedTuple):
     dtype: str
     layout: Layout
     output: str
+    caches: str = WARM
+    part: str = TABLE
 
     def __str__(self):
-        return f"{self.case.name} {self.dtype} {self.layout.name} {self.output}"
+        return f"{self.case.name} {self.dtype} {self.layout.name} {self.output} {self.caches}"
+
+    def row(self, times):
+        return Row(
+            part=self.part,
+            function=self.case.name,
+            dtype=self.dtype,
+            layout=self.layout.name,
+            output=self.output,
+            caches=self.caches,
+            elements=self.layout.elements,
+            times=times,
+        )
 
 
 class Contender(NamedTuple):
     name: str
     call: Callable[..., Any]
-    arguments: list[tuple[Any, ...]]  # of the calls of one batch
+    batches: list[list[tuple[Any, ...]]]  # arguments of the calls of one batch, on arrays of its own
+    read: Callable[[Any], np.ndarray]
 
 
 @lru_cache(maxsize=8)
@@ -75,58 +95,93 @@ def drawn(draw, shape, dtype):
     return draw(np.random.default_rng(20240229), shape).astype(dtype)
 
 
+def arrays_and_batches(setting):
+    """How many arrays a batch goes through, and how many batches go by before an array comes again.
+
+    With warm caches every batch takes the same arrays.
+    """
+    case, dtype, layout, output, caches, _ = setting
+    size = layout.elements * np.dtype(dtype).itemsize
+    if caches == WARM:
+        return max(1, BATCH_BYTES // size), 1
+    if output != IN_PLACE and not case.reduces:
+        size *= 2
+    rotated = max(LEAST_ROTATED, 2 * bytes_of_caches().get("L3", 0))
+    return 1, max(2, -(-rotated // size))
+
+
 class Contest:
     """The arrays of one setting, and who can compute it."""
 
     def __init__(self, setting, libraries, floor):
-        case, dtype, layout, output = self.setting = setting
-        itemsize = np.dtype(dtype).itemsize
-        count = max(1, BATCH_BYTES // (layout.elements * itemsize))
-        self.elements = count * layout.elements
-        self.arrays = [layout.make(dtype) for _ in range(count)]
-        self.source = drawn(case.draw, self.arrays[0].shape, dtype)
+        case, dtype, layout, output, *_ = self.setting = setting
+        self.count, self.rotation = arrays_and_batches(setting)
+        self.elements = self.count * layout.elements
+        self.arrays = [[layout.make(dtype) for _ in range(self.count)] for _ in range(self.rotation)]
+        self.source = drawn(case.draw, self.arrays[0][0].shape, dtype)
         self.restore()
-        outs = []
-        if output == PREALLOCATED and case.reduces:
-            outs = [np.zeros(np.delete(x.shape, layout.axis), dtype) for x in self.arrays]
-        elif output == PREALLOCATED:
-            outs = [layout.make(dtype) for _ in self.arrays]
-        self.contenders = [Contender("floor", floor, [(x,) for x in self.arrays])]
+        self.outs = [[self.make_out() for _ in batch] for batch in self.arrays]
+        self.contenders = [
+            Contender(FLOOR, floor, [[(x,) for x in batch] for batch in self.arrays], np.asarray)
+        ]
         for library in libraries:
-            if case.name not in library.calls:
-                continue
-            calls = library.calls[case.name]
+            calls = library.calls.get(case.name, Calls())
             call = {IN_PLACE: calls.in_place, PREALLOCATED: calls.preallocated, NEW: calls.new}[output]
             if call is None:
                 continue
             try:
-                arguments = [(library.wrap(x),) for x in self.arrays]
-                if case.of_slices:
-                    arguments = [(x, layout.axis) for (x,) in arguments]
-                if outs:
-                    arguments = [
-                        (*others, library.wrap(out)) for others, out in zip(arguments, outs, strict=True)
-                    ]
+                batches = [
+                    [self.arguments(library, x, out) for x, out in zip(*pair, strict=True)]
+                    for pair in zip(self.arrays, self.outs, strict=True)
+                ]
             except ValueError:  # PyTorch has no negative strides
                 continue
-            self.contenders.append(Contender(library.name, call, arguments))
+            self.contenders.append(Contender(library.name, call, batches, library.read))
+
+    def make_out(self):
+        case, dtype, layout, output, *_ = self.setting
+        if output != PREALLOCATED:
+            return None
+        return (
+            np.zeros(np.delete(self.source.shape, layout.axis), dtype) if case.reduces else layout.make(dtype)
+        )
+
+    def arguments(self, library, x, out):
+        taken = [library.wrap(x)]
+        if self.setting.case.of_slices:
+            taken.append(self.setting.layout.axis)
+        if out is not None:
+            taken.append(library.wrap(out))
+        return tuple(taken)
 
     def restore(self):
-        for array in self.arrays:
-            np.copyto(array, self.source)
+        for batch in self.arrays:
+            for array in batch:
+                np.copyto(array, self.source)
 
     def leave_out_who_disagrees(self):
         """Compare with fastlogit, as far as an algorithm without special care can agree; yield complaints."""
         tolerance = 64 * np.finfo(self.setting.dtype).eps
+        # Who subtracts a slice's largest element or its logsumexp rounds in units of these, however small the
+        # result is.
+        absolute = tolerance * (max(1, np.abs(self.source).max()) if self.setting.case.of_slices else 1)
         expected = None
         for contender in self.contenders[1:]:  # a copy
             self.restore()
-            result = np.asarray(contender.call(*contender.arguments[0]))
+            try:
+                result = contender.read(contender.call(*contender.batches[0][0]))
+            except (RuntimeError, NotImplementedError) as error:
+                yield f"{contender.name} cannot: {str(error).splitlines()[0]}"
+                self.contenders.remove(contender)
+                continue
             result = result.flat[:: result.size // CHECKED | 1]
             if expected is None:
                 expected = result  # fastlogit comes first
-            elif not np.allclose(result, expected, tolerance, tolerance, equal_nan=True):
-                error = np.abs((result - expected) / expected).max()
+            elif contender.name != EXPONENTIAL and not np.allclose(
+                result, expected, tolerance, absolute, equal_nan=True
+            ):
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    error = np.abs((result - expected) / expected).max()
                 yield f"{contender.name} and fastlogit disagree, by a factor of up to 1 + {error:.1g}"
                 self.contenders.remove(contender)
 
@@ -134,16 +189,16 @@ class Contest:
         """Nanoseconds per element of each batch."""
         time.sleep(PAUSE)
         times = []
-        for batch in range(BATCHES):
-            if self.setting.output == IN_PLACE:
+        for batch in range(max(BATCHES, self.rotation)):
+            if self.setting.output == IN_PLACE and batch % self.rotation == 0:
                 self.restore()  # a second logit in place would see no probabilities any more
             start = time.perf_counter()
-            for arguments in contender.arguments:
+            for arguments in contender.batches[batch % self.rotation]:
                 contender.call(*arguments)
             elapsed = time.perf_counter() - start
             if batch > 0 or elapsed > LONG:  # the first one wakes the threads up and fills the caches
                 times.append(elapsed * 1e9 / self.elements)
-            if elapsed > LONG:
+            if elapsed > LONG and self.rotation == 1:
                 break
         return times
 

@@ -81,6 +81,10 @@ SLICES = [
     of_slices(8192, 1000, -1),
     of_slices(8192, 1000, 0),
     of_slices(262144, 16, -1),
+    of_slices(2097152, 2, -1),
+    of_slices(1000, 16, 0),
+    of_slices(1000000, 16, 0),
+    of_slices(1000000, 3, 0),
     of_slices(128, 65536, -1),
     of_slices(1, 2**24, -1),
 ]

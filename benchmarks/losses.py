@@ -7,11 +7,11 @@ computes the loss forwards and the gradient backwards; scikit-learn's private lo
 
 import argparse
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 from contest import least_times
-from report import machine
+from machine import describe
+from report import keep_table
 
 import fastlogit
 
@@ -80,21 +80,11 @@ def row(name, dtype, times):
     return [name, dtype, f"{ours:.2f}", *ratios]
 
 
-def table(rows, threads):
-    """In reStructuredText."""
-    versions = [f"{name} {version(name)}" for name in ("torch", "scikit-learn")]
-    lines = [f"{machine(threads)}, {', '.join(versions)}. Milliseconds.", "", ".. csv-table::"]
-    lines += ["   :header-rows: 1", ""]
-    for cells in [("loss", "dtype", *COLUMNS), *rows]:
-        lines.append("   " + ", ".join(f'"{cell}"' for cell in cells))
-    return "\n".join(lines) + "\n"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=fastlogit.get_num_threads())
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--docs", type=Path, help="folder of the documentation, whose table is written anew")
+    parser.add_argument("--docs", help="folder of the documentation, whose table is written anew")
     arguments = parser.parse_args()
     import torch
 
@@ -109,7 +99,9 @@ def main():
             rows.append(row(name, dtype, least_times(calls, arguments.rounds)))
             print(*rows[-1], sep="  ", flush=True)
     if arguments.docs:
-        (arguments.docs / "speed-losses.rst.inc").write_text(table(rows, arguments.threads))
+        versions = {name: version(name) for name in ("fastlogit", "torch", "scikit-learn")}
+        machine = describe(arguments.threads, versions)
+        keep_table(arguments.docs, "losses", machine, "Milliseconds.", (["loss", "dtype", *COLUMNS], rows))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
+
+from machine import describe, sentence, versions_of
+from report import keep_table
 
 WAITING = {
     "by default": {},
@@ -93,19 +95,14 @@ def measure(name, library, processes, waiting):
     return [sum(column) / processes for column in zip(*times, strict=True)]
 
 
-def model():
-    """The processor, as lscpu names it."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return "unknown processor"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--docs", help="folder of the documentation, whose table is written anew")
     options = parser.parse_args()
-    print(f"{model()}, {os.cpu_count()} processors; microseconds: least, median of the best round\n")
+    machine = describe(os.cpu_count(), versions_of([]))
+    print(f"{sentence(machine)}; microseconds: least, median of the best round\n")
+    body = []
     for title, (name, processes) in ROWS.items():
         columns = {"SciPy": ("SciPy", {})}
         if name == "step":
@@ -118,7 +115,11 @@ def main():
         print(title)
         for column, (least, median) in best.items():
             print(f"  {column:36} {least:10.1f} {median:10.1f}")
+            body.append([title, column, f"{least:.0f}", f"{median:.0f}"])
         print(flush=True)
+    if options.docs:
+        header = ["what runs", "with", "least", "median"]
+        keep_table(options.docs, "mixed", machine, "Microseconds, of the best round.", (header, body))
 
 
 if __name__ == "__main__":

@@ -1,71 +1,73 @@
-"""What compare.py found out: as a table in Markdown or reStructuredText, as CSV, as a plot."""
+"""What compare.py found out: as a table in Markdown or reStructuredText, and as a plot."""
 
-import csv
-import os
-import platform
 import re
 from pathlib import Path
 
-import numpy as np
 from contest import IN_PLACE, PREALLOCATED
+from machine import name_of, sentence
+from results import CURVE, FLOOR, OURS, TABLE, WARM, file_name
 
-import fastlogit
-from fastlogit import _isa
-
-COLUMNS = [
-    *("function", "dtype", "layout", "output", "elements", "threads"),
-    *("library", "version", "ns_per_element", "ratio_to_best_peer", "ratio_to_floor"),
-]
-
-
-def processor():
-    try:
-        with open("/proc/cpuinfo") as file:
-            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
-def machine(threads, libraries=()):
-    """What the figures were measured on, and with."""
-    versions = [f"{library.name} {library.version}" for library in libraries]
-    versions = versions or [f"fastlogit {fastlogit.__version__}", f"NumPy {np.__version__}"]
-    return (
-        f"{processor()}, {len(os.sched_getaffinity(0))} CPUs, {threads} threads, {_isa.chosen} kernels, "
-        f"Python {platform.python_version()}, {', '.join(versions)}"
-    )
+NOTHING = "–"
 
 
 def power_of_two(elements):
     return f"2^{elements.bit_length() - 1}" if elements.bit_count() == 1 else f"{elements}"
 
 
-def best_peer(times):
-    peers = [ns for name, ns in times.items() if name not in ("fastlogit", "floor")]
-    return min(peers, default=np.nan)
+def others(results, rows):
+    """The libraries beside ours that have a time in these rows."""
+    measured = {name for row in rows for name in row.times}
+    return [name for name in results.machine["versions"] if name != OURS and name in measured]
 
 
-def peer_names(libraries):
-    return [library.name for library in libraries if library.name != "fastlogit"]
+CELLS_OF_ROW = ["function", "dtype", "array", "elements", "output", "caches"]
 
 
-def rows(results, libraries):
-    """Header and rows of the table, as strings."""
-    peers = peer_names(libraries)
-    yield [
-        *("function", "dtype", "array", "elements", "output", "fastlogit", *peers, "floor"),
-        *("best peer / fastlogit", "fastlogit / floor"),
-    ]
-    for (case, dtype, layout, output), times in results.items():
-        ours = times["fastlogit"]
-        ratio = best_peer(times) / ours
-        yield [
-            *(case.name, dtype, layout.name, power_of_two(layout.elements), output, f"{ours:.2f}"),
-            *(f"{times[peer]:.2f}" if peer in times else "–" for peer in peers),
-            f"{times['floor']:.2f}",
-            "–" if np.isnan(ratio) else f"{ratio:.2f}",
-            f"{ours / times['floor']:.2f}",
-        ]
+def cells_of_row(row):
+    return [row.function, row.dtype, row.layout, power_of_two(row.elements), row.output, row.caches]
+
+
+def time_of(row, library):
+    return f"{row.times[library]:.2f}" if library in row.times else NOTHING
+
+
+def ratio_to_peer(row):
+    return f"{row.best_peer[1] / row.ours:.2f}" if row.best_peer else NOTHING
+
+
+def ratio_to_floor(row):
+    return f"{row.ours / row.times[FLOOR]:.2f}" if FLOOR in row.times else NOTHING
+
+
+def full_table(results):
+    """Header and rows, as strings: all libraries on one processor."""
+    rows = results.part(TABLE)
+    libraries = [OURS, *others(results, rows), FLOOR]
+    yield [*CELLS_OF_ROW, *libraries, "best peer / ours", "ours / floor"]
+    for row in rows:
+        times = [time_of(row, library) for library in libraries]
+        yield [*cells_of_row(row), *times, ratio_to_peer(row), ratio_to_floor(row)]
+
+
+def beside(of_all):
+    """Header and rows, as strings: all processors, of the peers the fastest."""
+    header = list(CELLS_OF_ROW)
+    by_setting = {}
+    for number, results in enumerate(of_all):
+        header += [f"{name_of(results.machine)}: ns", "best peer / ours", "ours / floor"]
+        for row in results.part(TABLE):
+            by_setting.setdefault(row.setting, {})[number] = row
+    yield header
+    for of_setting in by_setting.values():
+        cells = cells_of_row(next(iter(of_setting.values())))
+        for number in range(len(of_all)):
+            if number not in of_setting:
+                cells += [NOTHING] * 3
+                continue
+            row = of_setting[number]
+            peer = f" ({row.best_peer[0]})" if row.best_peer else ""
+            cells += [time_of(row, OURS), ratio_to_peer(row) + peer, ratio_to_floor(row)]
+        yield cells
 
 
 def markdown(header, body, left):
@@ -76,10 +78,10 @@ def markdown(header, body, left):
         yield "| " + " | ".join(row) + " |"
 
 
-def print_table(results, libraries, threads):
-    header, *body = rows(results, libraries)
-    print(f"{machine(threads, libraries)}.\n")
-    print("\n".join(markdown(header, body, left=5)))
+def print_table(results):
+    header, *body = full_table(results)
+    print(f"{sentence(results.machine)}.\n")
+    print("\n".join(markdown(header, body, left=len(CELLS_OF_ROW))))
     print("\nns per element. The floor is an in-place multiplication of the same array.")
 
 
@@ -91,30 +93,53 @@ def rst_table(header, body):
         yield "   " + ", ".join(f'"{cell}"' for cell in row)
 
 
-def write_rst(path, results, libraries, threads):
-    """A table to be included by a page of the documentation."""
-    header, *body = rows(results, libraries)
-    title = f"{machine(threads, libraries)}. Nanoseconds per element."
-    Path(path).write_text("\n".join([title, "", *rst_table(header, body)]) + "\n")
+def indented(lines):
+    return [f"   {line}" if line else "" for line in lines]
 
 
-def write_csv(path, results, libraries, threads):
-    versions = {library.name: library.version for library in libraries}
-    with open(path, "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for (case, dtype, layout, output), times in results.items():
-            for name, ns in times.items():
-                writer.writerow(
-                    [
-                        *(case.name, dtype, layout.name, output, layout.elements, threads, name),
-                        *(versions.get(name, ""), f"{ns:.4g}"),
-                        *(f"{ns / best_peer(times):.4g}", f"{ns / times['floor']:.4g}"),
-                    ]
-                )
+def write_docs(folder, of_all):
+    """The part of the documentation's page on speed that the figures are: all processors, then each."""
+    folder = Path(folder)
+    lines = [f"* **{name_of(results.machine)}**: {sentence(results.machine)}." for results in of_all]
+    header, *body = beside(of_all)
+    lines += ["", "Nanoseconds per element.", "", *rst_table(header, body), ""]
+    for results in of_all:
+        name = file_name(results.machine)
+        header, *body = full_table(results)
+        of_machine = [*rst_table(header, body), ""]
+        if results.left_out:
+            of_machine += ["Left out, since they are too far off:", ""]
+            of_machine += [f"* {complaint}" for complaint in results.left_out]
+            of_machine += [""]
+        of_machine += [f"The figures: :download:`{name}.csv <speed/{name}.csv>`.", ""]
+        if results.part(CURVE):
+            draw_plot(folder / "speed" / f"{name}.svg", results.part(CURVE))
+            of_machine += [
+                f".. figure:: speed/{name}.svg",
+                "   :alt: Throughput against the number of elements, one line for each library",
+                "",
+                "   Throughput against size: in place over contiguous arrays; for the functions of slices,",
+                "   rows of 1024 elements, into another array.",
+                "",
+            ]
+        lines += [f".. dropdown:: All libraries on {name_of(results.machine)}", "", *indented(of_machine), ""]
+    (folder / "speed-results.rst.inc").write_text("\n".join(lines).rstrip() + "\n")
 
 
-def draw_plot(path, results):
+def keep_table(folder, kind, machine, unit, table):
+    """One more table, ``kind``, of this processor; and those of all processors, one after the other.
+
+    ``unit``: what the figures are, a sentence.
+    """
+    folder = Path(folder)
+    text = "\n".join([f"{name_of(machine)}. {unit}", "", *rst_table(*table), ""])
+    text += f"\n{sentence(machine)}.\n"
+    (folder / "speed" / f"{file_name(machine)}-{kind}.rst.inc").write_text(text)
+    of_all = sorted((folder / "speed").glob(f"*-{kind}.rst.inc"))
+    (folder / f"speed-{kind}.rst.inc").write_text("\n".join(path.read_text() for path in of_all))
+
+
+def draw_plot(path, rows):
     """Throughput against size; one line per library, one panel per function and dtype."""
     import matplotlib
 
@@ -123,8 +148,8 @@ def draw_plot(path, results):
     matplotlib.rcParams["svg.fonttype"] = "none"
     import matplotlib.pyplot as plt
 
-    functions = list(dict.fromkeys(setting.case.name for setting in results))
-    dtypes = list(dict.fromkeys(setting.dtype for setting in results))
+    functions = list(dict.fromkeys(row.function for row in rows))
+    dtypes = list(dict.fromkeys(row.dtype for row in rows))
     figure, panels = plt.subplots(
         len(functions),
         len(dtypes),
@@ -132,20 +157,19 @@ def draw_plot(path, results):
         squeeze=False,
         sharex=True,
     )
-    libraries = list(dict.fromkeys(name for times in results.values() for name in times))
-    for (row, function), (column, dtype) in ((r, c) for r in enumerate(functions) for c in enumerate(dtypes)):
-        panel = panels[row, column]
-        of_panel = {
-            setting.layout.elements: times
-            for setting, times in sorted(results.items(), key=lambda item: item[0].layout.elements)
-            if (setting.case.name, setting.dtype) == (function, dtype)
-        }
+    libraries = list(dict.fromkeys(name for row in rows for name in row.times))
+    for (i, function), (j, dtype) in ((r, c) for r in enumerate(functions) for c in enumerate(dtypes)):
+        panel = panels[i, j]
+        of_panel = sorted(
+            (row for row in rows if (row.function, row.dtype) == (function, dtype)),
+            key=lambda row: row.elements,
+        )
         for color, name in enumerate(libraries):
             style = {"color": f"C{color}", "marker": "."}
-            if name == "floor":
+            if name == FLOOR:
                 style = {"color": "black", "linestyle": ":"}
-            sizes = [size for size, times in of_panel.items() if name in times]
-            panel.plot(sizes, [1 / of_panel[size][name] for size in sizes], label=name, **style)
+            points = [(row.elements, 1 / row.times[name]) for row in of_panel if name in row.times]
+            panel.plot([x for x, _ in points], [y for _, y in points], label=name, **style)
         panel.set(title=f"{function}, {dtype}", xscale="log", yscale="log")
         panel.set_ylabel("10⁹ elements / s")
         panel.minorticks_off()  # hundreds of them make up most of the file
@@ -155,38 +179,37 @@ def draw_plot(path, results):
         panel.set_xlabel("elements")
     figure.tight_layout()
     figure.savefig(path, dpi=150, metadata={"Date": None} if str(path).endswith(".svg") else None)
+    plt.close(figure)
 
 
-def readme_table(results, libraries):
-    """The rows that stand for all: a large contiguous array, in place or, for slices, into another array."""
-    peers = [library for library in libraries if library.name in ("SciPy", "PyTorch")]
-    header = ["", "", "", "fastlogit", *(f"{peer.name} {peer.version.partition('+')[0]}" for peer in peers)]
-    body = []
-    for (case, dtype, layout, output), times in results.items():
-        if output != (PREALLOCATED if case.of_slices else IN_PLACE):
-            continue
-        if not re.fullmatch(r"contiguous|\d+×1000, axis -1", layout.name):
-            continue
-        ours = times["fastlogit"]
-        body.append(
-            [
-                *(case.name, layout.name if case.of_slices else "", dtype, f"{ours:.2f}"),
-                *(
-                    f"{times[peer.name]:.2f} ({times[peer.name] / ours:.1f}×)" if peer.name in times else "–"
-                    for peer in peers
-                ),
-                f"{times['floor']:.2f}",
-            ]
-        )
-    return "\n".join(markdown([*header, "floor"], body, left=3))
+def in_readme(row):
+    """A large contiguous array, in place or, for slices, from one array into another."""
+    return row.caches == WARM and (
+        (row.layout == "contiguous" and row.output == IN_PLACE)
+        or (re.fullmatch(r"\d+×1000, axis -1", row.layout) and row.output == PREALLOCATED)
+    )
 
 
-def refresh_readme(path, results, libraries):
+def readme_table(of_all):
+    header, body = ["", ""], {}
+    for number, results in enumerate(of_all):
+        header += [f"{name_of(results.machine)}: fastlogit", "SciPy", "PyTorch"]
+        for row in filter(in_readme, results.part(TABLE)):
+            cells = body.setdefault((row.function, row.dtype), [row.function, row.dtype])
+            cells += [NOTHING] * (2 + 3 * number - len(cells))
+            cells.append(f"{row.ours:.2f}")
+            for peer in ("SciPy", "PyTorch"):
+                cells.append(f"{row.times[peer] / row.ours:.1f}×" if peer in row.times else NOTHING)
+    rows = [cells + [NOTHING] * (len(header) - len(cells)) for cells in body.values()]
+    return "\n".join(markdown(header, rows, left=2))
+
+
+def refresh_readme(path, of_all):
     """Put the table between the two marks that the file has for it."""
     path = Path(path)
     text, count = re.subn(
         r"(?s)(<!-- speed -->\n).*(<!-- /speed -->)",
-        lambda found: f"{found[1]}{readme_table(results, libraries)}\n{found[2]}",
+        lambda found: f"{found[1]}{readme_table(of_all)}\n{found[2]}",
         path.read_text(),
     )
     if count != 1:

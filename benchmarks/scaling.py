@@ -19,7 +19,6 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from timeit import Timer
 from typing import NamedTuple
 
@@ -27,6 +26,7 @@ import numpy as np
 import report
 from cases import CASES
 from contest import PAUSE, warn_if_busy
+from machine import describe, sentence, versions_of
 from tqdm import tqdm
 
 import fastlogit
@@ -138,7 +138,9 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=0.5, help="for each figure (0.5)")
-    parser.add_argument("--docs", metavar="FOLDER", help="write scaling-results.rst.inc there")
+    parser.add_argument(
+        "--docs", metavar="FOLDER", help="folder of the documentation, whose table is written anew"
+    )
     options = parser.parse_args()
     warn_if_busy()
     all_threads = fastlogit.get_num_threads()
@@ -167,12 +169,10 @@ def main():
         for threads in thread_counts
     )
     header, *body = rows(measured, all_threads, bandwidths)
-    title = f"{report.machine(all_threads)}. Memory: {speeds}."
+    machine = describe(all_threads, versions_of([]))
+    print(f"{sentence(machine)}. Memory: {speeds}.", *report.markdown(header, body, left=2), sep="\n")
     if options.docs:
-        text = "\n".join([title, "", *report.rst_table(header, body)])
-        (Path(options.docs) / "scaling-results.rst.inc").write_text(text + "\n")
-    else:
-        print(title, *report.markdown(header, body, left=2), sep="\n")
+        report.keep_table(options.docs, "scaling", machine, f"Memory: {speeds}.", (header, body))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ import numpy as np
 from cases import CASES
 from contest import BATCH_BYTES, warn_if_busy
 from layouts import of_elements, rows_of_1024
-from peers import load_fastlogit
+from peers.numpy_arrays import load_fastlogit
 from tqdm import tqdm
 
 import fastlogit
