@@ -12,10 +12,10 @@ from fastlogit.kernels.expsum cimport (
     BLOCK, choose_scaling, merge_relative, merge_scaled, relate, relative_sums, scaled_sums, scaling,
 )
 from fastlogit.kernels.fixed_point cimport FRACTION, exp_fraction
-from fastlogit.kernels.panels cimport position_of, scatter
+from fastlogit.kernels.panels cimport position_of
 from fastlogit.kernels.scratch cimport begin_scratch
 from fastlogit.kernels.slices cimport LOGSUMEXP, slice_function, slices
-from fastlogit.kernels.staging cimport stage_lane, stage_panel, unstage_lane
+from fastlogit.kernels.staging cimport stage_lane, stage_panel, unstage_lane, unstage_panel
 from fastlogit.kernels.strided cimport (
     add_axis, add_masked_axis, append_axis, begin_walk, merge_axes, pad_axes, walk,
 )
@@ -196,7 +196,7 @@ cdef void copy_as(real *tag, const plan *planned, bint by_panels) noexcept:
             stop = min(start + BLOCK, planned.n)
             if by_panels:
                 staged = stage_panel[real](&group, start, stop, True, space, NULL)
-                scatter[real](staged, &group.out, group.count, start, stop)
+                unstage_panel[real](staged, &group.out, &group, start, stop)
             else:
                 for lane in range(group.count):
                     staged = stage_lane[real](&group, lane, start, stop, True, <real *> space.scratch)

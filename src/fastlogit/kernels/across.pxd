@@ -8,22 +8,64 @@ from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
 from fastlogit.kernels.arithmetic cimport exclusive_bytes, exclusive_doubles, float32, float64, real
-from fastlogit.kernels.blocks cimport SCRATCH, chunk, lanes, offset_of, what_follows, worker
+from fastlogit.kernels.blocks cimport (
+    SCRATCH, chunk, lanes, offset_of, what_follows, worker,
+)
 from fastlogit.kernels.expsum cimport (
-    BLOCK, MOST_LANES, QUARTER, add_four, add_halves, initial_sum, keeps, kept_term, leaves_out,
+    BLOCK, MOST_LANES, QUARTER, add_four, halve, initial_sum, keeps, kept_term, leaves_out,
     lanes_of, quarter_of, scaled_sums, scaling, shifts, summation,
 )
 from fastlogit.kernels.memory cimport prefetch, stream
-from fastlogit.kernels.panels cimport put_run, scatter
+from fastlogit.kernels.panels cimport put_run
 from fastlogit.kernels.slice_functions cimport MOST_COEFFICIENTS, coefficients, element, traits, traits_of
 from fastlogit.kernels.slices cimport slice_function
-from fastlogit.kernels.staging cimport stage_panel
+from fastlogit.kernels.staging cimport stage_panel, unstage_panel
 from fastlogit.kernels.terms cimport exp_term
 from fastlogit.kernels.views cimport contiguous_rows
 
 
 cdef enum:
     MOST_AHEAD = 1024  # positions of a panel that stay in the second-level cache until the next are done
+
+
+# ---- positions side by side ------------------------------------------------------------------------
+#
+# A row of a panel with few lanes has ``fold`` positions, one after the other: lane j % (width // fold) stands in
+# column j. Its blocks are whole, the last one staged and filled up with -inf.
+
+
+cdef inline Py_ssize_t rows_of_block(Py_ssize_t positions, Py_ssize_t fold) noexcept nogil:
+    return positions if fold == 1 else BLOCK // fold
+
+
+cdef inline void spread_lanes(const double *of_lane, Py_ssize_t fold, real *columns) noexcept nogil:
+    """A number of each lane to all of its columns."""
+    cdef Py_ssize_t j, width = lanes_of[real](NULL), lanes
+    if fold == 1:
+        for j in range(width):
+            columns[j] = <real> of_lane[j]
+    else:
+        lanes = width // fold
+        for j in range(width):
+            columns[j] = <real> of_lane[j % lanes]
+
+
+cdef inline void largest_of_lanes(real *values, Py_ssize_t lanes) noexcept nogil:
+    """Of each lane the largest of its columns, in all of them."""
+    cdef Py_ssize_t j, width = lanes_of[real](NULL)
+    for j in range(lanes, width):
+        values[j % lanes] = values[j] if values[j] > values[j % lanes] else values[j % lanes]
+    for j in range(lanes, width):
+        values[j] = values[j % lanes]
+
+
+cdef inline void sums_of_lanes(real *values, Py_ssize_t lanes) noexcept nogil:
+    """Of each lane the sum of its columns, in all of them."""
+    cdef Py_ssize_t j, width = lanes_of[real](NULL)
+    for j in range(lanes, width):
+        values[j % lanes] += values[j]
+    for j in range(lanes, width):
+        values[j] = values[j % lanes]
 
 
 # ---- largest elements ------------------------------------------------------------------------------
@@ -44,23 +86,25 @@ cdef inline void find_largest_across(
     cdef const lanes *group = part.group
     cdef real values[MOST_LANES]
     cdef real *x
-    cdef Py_ssize_t start, stop, j, width = lanes_of[real](NULL)
+    cdef Py_ssize_t fold = group.plan.fold, start = part.start, stop, j, width = lanes_of[real](NULL)
     for j in range(width):
         values[j] = -INFINITY
     if not group.staged:
-        x = <real *> (group.x.start + part.start * group.x.strides[0])
+        stop = part.stop if fold == 1 else part.stop - (part.stop - part.start) % BLOCK
+        x = <real *> (group.x.start + start * group.x.strides[0])
         keep_larger_rows[real](
-            contiguous_rows[real](x, part.stop - part.start, width, group.x.strides[0]), values
+            contiguous_rows[real](x, (stop - start) // fold, width, fold * group.x.strides[0]), values
         )
-    else:
-        start = part.start
-        while start < part.stop:
-            stop = min(start + BLOCK, part.stop)
-            x = stage_panel[real](group, start, stop, True, space, NULL)
-            keep_larger_rows[real](
-                contiguous_rows[real](x, stop - start, width, width * sizeof(real)), values
-            )
-            start = stop
+        start = stop
+    while start < part.stop:
+        stop = min(start + BLOCK, part.stop)
+        x = stage_panel[real](group, start, stop, True, space, NULL)
+        keep_larger_rows[real](
+            contiguous_rows[real](x, rows_of_block(stop - start, fold), width, width * sizeof(real)), values
+        )
+        start = stop
+    if fold > 1:
+        largest_of_lanes[real](values, width // fold)
     for j in range(width):
         largest[j] = values[j]
 
@@ -77,16 +121,16 @@ cdef struct upcoming:
 
 cdef inline upcoming rows_that_follow(real *tag, const chunk *part) noexcept nogil:
     cdef const lanes *group = part.group
-    cdef Py_ssize_t n = group.plan.n, itemsize = sizeof(real)
+    cdef Py_ssize_t n = group.plan.n, fold = group.plan.fold, itemsize = sizeof(real)
     cdef upcoming rows
     rows.start = what_follows[real](NULL, part)
     rows.stride = 0
     rows.size = 0
     if not group.staged:
-        rows.stride = group.x.strides[0]
+        rows.stride = fold * group.x.strides[0]
         rows.size = lanes_of[real](NULL) * itemsize
         if part.stop - part.start > MOST_AHEAD:
-            rows.start = group.x.start + (part.start + BLOCK) * rows.stride
+            rows.start = group.x.start + (part.start + BLOCK) * group.x.strides[0]
     elif n <= BLOCK and group.x.lane_stride == n * itemsize:
         rows.stride = group.count * n * itemsize // (4 * quarter_of(n))
         rows.size = rows.stride
@@ -112,25 +156,29 @@ cdef inline void begin_lanes(
 
 
 cdef inline void end_lanes(
-    const double *offset, Py_ssize_t used, exclusive_doubles high, real *low, scaled_sums *sums
+    const double *offset, Py_ssize_t used, Py_ssize_t fold, exclusive_doubles high, real *low,
+    scaled_sums *sums,
 ) noexcept nogil:
-    """From the sums of each position of a quarter to those of the slices."""
-    cdef Py_ssize_t i, j, width = lanes_of[real](NULL)
+    """From the sums of each position of a quarter, in ``used`` rows, to those of the slices."""
+    cdef Py_ssize_t i, j, width = lanes_of[real](NULL), lanes = width // fold
     if real is float64:
         for i in range(used):
             for j in range(width):
                 high[i * width + j] -= offset[j]
-    if used > 8:
-        add_halves[real](high, low, 8 * width)
-    if used > 4:
-        add_halves[real](high, low, 4 * width)
-    if used > 2:
-        add_halves[real](high, low, 2 * width)
-    if used > 1:
-        add_halves[real](high, low, width)
+    if used * fold > 8:
+        halve[real](NULL, high, low, 8 * lanes)
+    if used * fold > 4:
+        halve[real](NULL, high, low, 4 * lanes)
+    if used * fold > 2:
+        halve[real](NULL, high, low, 2 * lanes)
+    if used * fold > 1:
+        halve[real](NULL, high, low, lanes)
     for j in range(width):
         sums.high[j] = high[j]
         sums.low[j] = low[j]
+    if fold > 1:
+        for j in range(lanes, width):
+            sums.high[j], sums.low[j] = high[j % lanes], low[j % lanes]
 
 
 cdef inline void add_across(
@@ -154,7 +202,7 @@ cdef inline void add_across(
     cdef real four[4]
     cdef real terms[4]
     cdef real tails[4]
-    cdef bint shifted = shifts(mode)
+    cdef bint shifted = shifts(mode), stored = group.plan.traits.keeps_terms
     cdef real[:, ::1] panel
     cdef real[:, ::1] out
     cdef real *x
@@ -163,40 +211,53 @@ cdef inline void add_across(
     cdef const real *row2
     cdef const real *row3
     cdef upcoming following = rows_that_follow[real](NULL, part)
-    cdef Py_ssize_t n = group.plan.n, quarter = quarter_of(n), used = used_sums(n, part.stop - part.start)
-    cdef Py_ssize_t start = part.start, count, i, j, k, width = lanes_of[real](NULL), positions = 0
+    cdef bint whole  # whether a block is read, and its terms are written, where it stands
+    cdef Py_ssize_t n = group.plan.n, fold = group.plan.fold, quarter = quarter_of(n) // fold
+    cdef Py_ssize_t used = max(<Py_ssize_t> 1, used_sums(n, part.stop - part.start) // fold)
+    cdef Py_ssize_t start = part.start, count, rows, i, j, k, width = lanes_of[real](NULL)
+    cdef Py_ssize_t row_bytes = width * sizeof(real), positions = 0
     for j in range(width):
         offset[j] = initial_sum[real](NULL, mode, offset_of(mode, part, space, j))
+    if fold > 1:
+        used = quarter
+        for j in range(width // fold, width):
+            offset[j] = offset[j % (width // fold)]
     begin_lanes[real](offset, used, high, low)
     # In memory of its own the compiler sees that no store into the panel can change them.
+    spread_lanes[real](scale.shift, fold, shift)
+    spread_lanes[real](scale.exponent, fold, exponent)
+    spread_lanes[real](scale.lowest, fold, lowest)
+    if leaves_out(mode):
+        spread_lanes[real](sums.largest, fold, largest)
     for j in range(width):
-        shift[j], exponent[j] = <real> scale.shift[j], <real> scale.exponent[j]
-        lowest[j] = <real> scale.lowest[j]
-        largest[j] = <real> sums.largest[j] if leaves_out(mode) else -INFINITY
+        if not leaves_out(mode):
+            largest[j] = -INFINITY
         others[j] = 0
         absent[j] = -INFINITY
     while start < part.stop:
         count = min(<Py_ssize_t> BLOCK, part.stop - start)
-        if group.staged:
-            x = stage_panel[real](group, start, start + count, True, space, NULL)
-            panel = contiguous_rows[real](x, count, width, width * sizeof(real))
-            out = panel
-        else:
+        rows = rows_of_block(count, fold)
+        whole = not group.staged and (fold == 1 or count == BLOCK)
+        if whole:
             x = <real *> (group.x.start + start * group.x.strides[0])
-            panel = contiguous_rows[real](x, count, width, group.x.strides[0])
+            panel = contiguous_rows[real](x, rows, width, fold * group.x.strides[0])
             x = <real *> (group.terms.start + start * group.terms.strides[0])
-            out = contiguous_rows[real](x, count, width, group.terms.strides[0])
-        positions += 4 * min(quarter, count)
-        for i in range(min(quarter, count)):
+            out = contiguous_rows[real](x, rows, width, fold * group.terms.strides[0])
+        else:
+            x = stage_panel[real](group, start, start + count, True, space, NULL)
+            panel = contiguous_rows[real](x, rows, width, row_bytes)
+            out = panel
+        positions += 4 * min(quarter, rows) * fold
+        for i in range(min(quarter, rows)):
             for k in range(4):
                 prefetch(
-                    following.start + (start - part.start + i + k * quarter) * following.stride,
+                    following.start + ((start - part.start) // fold + i + k * quarter) * following.stride,
                     following.size,
                 )
             row0 = &panel[i, 0]
-            row1 = &panel[i + quarter, 0] if i + quarter < count else absent
-            row2 = &panel[i + 2 * quarter, 0] if i + 2 * quarter < count else absent
-            row3 = &panel[i + 3 * quarter, 0] if i + 3 * quarter < count else absent
+            row1 = &panel[i + quarter, 0] if i + quarter < rows else absent
+            row2 = &panel[i + 2 * quarter, 0] if i + 2 * quarter < rows else absent
+            row3 = &panel[i + 3 * quarter, 0] if i + 3 * quarter < rows else absent
             for j in range(width):
                 four[0], four[1], four[2], four[3] = row0[j], row1[j], row2[j], row3[j]
                 terms[0] = exp_term[real](four[0], shifted, shift[j], exponent[j], lowest[j], &tails[0])
@@ -212,20 +273,23 @@ cdef inline void add_across(
                     mode, four, terms, tails, &largest[j], &high[i * width + j], &low[i * width + j],
                     &others[j],
                 )
-            if keeps(mode):
+            if keeps(mode) and stored:
                 for k in range(4):
-                    if i + k * quarter < count:
+                    if i + k * quarter < rows:
                         memcpy(&out[i + k * quarter, 0], &kept[k * width], width * sizeof(real))
-        if keeps(mode) and group.staged and n > BLOCK:
-            scatter[real](&out[0, 0], &group.terms, group.count, start, start + count)
+        if keeps(mode) and stored and not whole and n > BLOCK:
+            unstage_panel[real](&out[0, 0], &group.terms, group, start, start + count)
             space.gathered = -1
         start += count
+    if fold > 1:
+        sums_of_lanes[real](others, width // fold)
+        largest_of_lanes[real](largest, width // fold)
     for j in range(width):
         if leaves_out(mode):
             sums.ties[j] = positions - others[j]
         else:
             sums.largest[j] = largest[j]
-    end_lanes[real](offset, used, high, low, sums)
+    end_lanes[real](offset, used, fold, high, low, sums)
 
 
 # ---- results ---------------------------------------------------------------------------------------
@@ -257,6 +321,7 @@ cdef inline bint is_one_piece(const lanes *group, Py_ssize_t itemsize) noexcept 
     """Whether the lanes of ``out`` are one block of positions long and follow one another without a gap."""
     return (
         group.out.axes == 1
+        and group.plan.fold == 1
         and group.plan.n <= BLOCK
         and group.out.strides[0] == itemsize
         and group.out.lane_stride == group.plan.n * itemsize
@@ -272,11 +337,12 @@ cdef inline void put_panel(
         # Half of the scratch memory is enough for the panel, the other half for its transpose.
         transposed = <real *> (space.scratch + SCRATCH // 2)
         put_run[real](
-            panel, <char *> transposed, group.out.lane_stride, sizeof(real), group.count, stop - start
+            panel, <char *> transposed, group.out.lane_stride, sizeof(real), group.count, stop - start,
+            lanes_of[real](NULL),
         )
         stream(group.out.start, <char *> transposed, group.count * group.out.lane_stride)
     else:
-        scatter[real](panel, &group.out, group.count, start, stop)
+        unstage_panel[real](panel, &group.out, group, start, stop)
     space.gathered = -1
 
 
@@ -291,34 +357,38 @@ cdef inline void write_across(
     cdef real[:, ::1] panel
     cdef real[:, ::1] out
     cdef real *x
-    cdef Py_ssize_t start = part.start, stop, j, k, width = lanes_of[real](NULL)
+    cdef Py_ssize_t fold = group.plan.fold, start = part.start, stop = part.stop, j, k, rows
+    cdef Py_ssize_t width = lanes_of[real](NULL), row_bytes = width * sizeof(real)
     for k in range(these.coefficients):
-        for j in range(width):
-            coefficient[k * MOST_LANES + j] = <real> answer.of_lane[k][j]
+        spread_lanes[real](answer.of_lane[k], fold, &coefficient[k * MOST_LANES])
     if not group.staged:
+        if fold > 1:
+            stop -= (stop - start) % BLOCK
+        rows = (stop - start) // fold
         x = <real *> (group.out.start + start * group.out.strides[0])
-        out = contiguous_rows[real](x, part.stop - start, width, group.out.strides[0])
+        out = contiguous_rows[real](x, rows, width, fold * group.out.strides[0])
         if not from_x:
             x = <real *> (group.terms.start + start * group.terms.strides[0])
-            panel = contiguous_rows[real](x, part.stop - start, width, group.terms.strides[0])
+            panel = contiguous_rows[real](x, rows, width, fold * group.terms.strides[0])
             write_rows[real](function, panel, out, coefficient, False)
-            return
-        x = <real *> (group.x.start + start * group.x.strides[0])
-        panel = contiguous_rows[real](x, part.stop - start, width, group.x.strides[0])
-        if group.plan.streamed:
-            write_rows[real](function, panel, out, coefficient, True)
         else:
-            write_rows[real](function, panel, out, coefficient, False)
-        return
+            x = <real *> (group.x.start + start * group.x.strides[0])
+            panel = contiguous_rows[real](x, rows, width, fold * group.x.strides[0])
+            if group.plan.streamed:
+                write_rows[real](function, panel, out, coefficient, True)
+            else:
+                write_rows[real](function, panel, out, coefficient, False)
+        start = stop
     while start < part.stop:
         stop = min(start + BLOCK, part.stop)
+        rows = rows_of_block(stop - start, fold)
         x = stage_panel[real](group, start, stop, from_x, space, NULL)
-        panel = contiguous_rows[real](x, stop - start, width, width * sizeof(real))
+        panel = contiguous_rows[real](x, rows, width, row_bytes)
         if group.rereads_terms:
             x = <real *> (space.scratch + SCRATCH // 2)
-            out = contiguous_rows[real](x, stop - start, width, width * sizeof(real))
+            out = contiguous_rows[real](x, rows, width, row_bytes)
             write_rows[real](function, panel, out, coefficient, False)
-            scatter[real](x, &group.out, group.count, start, stop)
+            unstage_panel[real](x, &group.out, group, start, stop)
         else:
             write_rows[real](function, panel, panel, coefficient, False)
             put_panel[real](x, group, start, stop, space)

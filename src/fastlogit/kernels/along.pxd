@@ -203,6 +203,7 @@ cdef inline void add_along(
     cdef real *out
     cdef const char *next_x
     cdef double offset
+    cdef bint stored = group.plan.traits.keeps_terms
     cdef Py_ssize_t n = part.stop - part.start, whole = n // BLOCK, quarter = quarter_of(group.plan.n), i, j
     for j in range(group.count):
         if passed_over != NULL and passed_over[j]:
@@ -222,17 +223,17 @@ cdef inline void add_along(
         for i in range(whole):
             prefetch(next_x + i * BLOCK * sizeof(real), BLOCK * sizeof(real))
             add_block[real](x + i * BLOCK, mode, of_lane, largest, high, low, others, kept)
-            if keeps(mode):
+            if keeps(mode) and stored:
                 memcpy(out + i * BLOCK, kept, BLOCK * sizeof(real))
         sums.ties[j] = whole * BLOCK
         if n > whole * BLOCK:
             spread[real](x + whole * BLOCK, n - whole * BLOCK, quarter, padded)
             add_block[real](padded, mode, of_lane, largest, high, low, others, kept)
-            if keeps(mode):
+            if keeps(mode) and stored:
                 collect[real](kept, n - whole * BLOCK, quarter, out + whole * BLOCK)
             sums.ties[j] += BLOCK
         end_lane[real](mode, offset, j, high, low, largest, others, sums)
-        if keeps(mode) and group.staged:
+        if keeps(mode) and stored and group.staged:
             unstage_lane[real](&group.terms, j, part.start, part.stop, out)
 
 

@@ -16,7 +16,7 @@ from fastlogit.kernels.memory cimport LINE
 from fastlogit.kernels.panels cimport array_part, position_of
 from fastlogit.kernels.scratch cimport scratch_of_thread
 from fastlogit.kernels.slice_functions cimport coefficients, traits, traits_of
-from fastlogit.kernels.slices cimport slice_function, slices
+from fastlogit.kernels.slices cimport SOFTMAX, SOFTMAX_OF_X, slice_function, slices
 from fastlogit.kernels.strided cimport size, walk
 
 
@@ -28,6 +28,7 @@ cdef enum:
     SMALLEST_STREAMED = 1 << 23  # bytes of a result that no cache keeps
     # Segments of a slice are shared out to threads. They, too, fix the order of the additions: at least four
     # chunks, so that merging costs little; at most so many, so that their sums are few.
+    LARGEST_KEPT = 2097152  # bytes of the terms of a slice or panel that a cache keeps
     SHORTEST_SEGMENT = 16384
     MOST_SEGMENTS = 64
 
@@ -52,6 +53,7 @@ cdef struct plan:
     bint streamed  # whether results are written past the caches
     int lane_axis  # of ``kept``
     Py_ssize_t width  # lanes of a group
+    Py_ssize_t fold  # positions side by side in a row of a panel, where its lanes are few
     Py_ssize_t groups_along_axis
     Py_ssize_t groups
 
@@ -131,21 +133,34 @@ cdef inline void plan_segments(plan *planned) noexcept nogil:
     planned.segments = (planned.n + planned.segment - 1) // planned.segment
 
 
-cdef inline int axis_of_lanes(const walk *kept, Py_ssize_t width) noexcept nogil:
-    """The last axis, or the longest if that fills less than half of a panel."""
+cdef inline int axis_of_lanes(const walk *kept, Py_ssize_t least) noexcept nogil:
+    """The last axis, or the longest if that has less than so many slices."""
     cdef int longest = kept.axes - 1, axis
-    if kept.shape[longest] < width // 2:
+    if kept.shape[longest] < least:
         for axis in range(kept.axes):
             if kept.shape[axis] > kept.shape[longest]:
                 longest = axis
     return longest
 
 
+cdef inline Py_ssize_t folded_width(const plan *planned) noexcept nogil:
+    """Lanes of a panel, fewer than usual where so few slices lie side by side that they would not fill half.
+
+    A row then has several positions, at most those of a quarter.
+    """
+    cdef Py_ssize_t width = planned.width // QUARTER
+    if planned.n < BLOCK or not planned.traits.folds:
+        return planned.width
+    while width < min(planned.slices.kept.shape[planned.lane_axis], planned.width):
+        width *= 2
+    return width
+
+
 cdef inline void choose_direction(plan *planned) noexcept nogil:
     cdef const walk *kept = &planned.slices.kept
     cdef const walk *reduced = &planned.slices.reduced
     cdef bint reads_only = planned.traits.is_one_number, in_place_along, in_place_across
-    cdef Py_ssize_t itemsize = planned.itemsize
+    cdef Py_ssize_t itemsize = planned.itemsize, row
     planned.streamed = (
         not reads_only and kept.x != kept.out and size(kept) * planned.n * itemsize >= SMALLEST_STREAMED
     )
@@ -173,13 +188,32 @@ cdef inline void choose_direction(plan *planned) noexcept nogil:
         planned.width = 1
     else:
         planned.runs = ACROSS
+        planned.fold = planned.width
+        planned.width = folded_width(planned)
+        planned.fold //= planned.width
+        row = planned.width * itemsize
+        if planned.fold > 1:
+            in_place_across = (
+                in_place_across
+                and kept.shape[planned.lane_axis] == planned.width
+                and reduced.x_strides[0] == row
+                and (reads_only or reduced.out_strides[0] == row)
+            )
         planned.staged = not in_place_across
         if not planned.staged:
             planned.streamed = (
                 planned.streamed
                 and <uintptr_t> kept.out % LINE == 0
-                and reduced.out_strides[0] % LINE == 0
+                and reduced.out_strides[0] * planned.fold % LINE == 0
             )
+
+
+cdef inline void choose_terms(plan *planned) noexcept nogil:
+    """What no cache keeps is computed once more: an exponential takes less time than two ways to memory."""
+    cdef Py_ssize_t lanes = 1 if planned.runs == ALONG else planned.width
+    if planned.function == SOFTMAX and lanes * planned.n * planned.itemsize > LARGEST_KEPT:
+        planned.function = SOFTMAX_OF_X
+        planned.traits = traits_of(SOFTMAX_OF_X)
 
 
 cdef inline void make_plan(
@@ -191,12 +225,15 @@ cdef inline void make_plan(
     planned.slices = cut
     planned.itemsize = itemsize
     planned.n = size(&cut.reduced)
-    planned.sums = range_of_sums(planned.traits.keeps_terms, planned.n)
+    planned.sums = range_of_sums(planned.traits.has_one_scale, planned.n)
     planned.width = panel
-    planned.lane_axis = axis_of_lanes(&cut.kept, panel)
+    planned.fold = 1
+    # A short slice needs half of a panel; a long one can fold it.
+    planned.lane_axis = axis_of_lanes(&cut.kept, panel // 2 if planned.n < BLOCK else panel // 8 + 1)
     plan_segments(planned)
     choose_direction(planned)
     planned.width = max(<Py_ssize_t> 1, min(panel, planned.width))
+    choose_terms(planned)
     count_groups(planned)
 
 
@@ -275,8 +312,12 @@ cdef inline chunk first_block(const lanes *group, Py_ssize_t start, Py_ssize_t s
     return part
 
 
+cdef inline Py_ssize_t panel_lanes(real *tag, const lanes *group) noexcept nogil:
+    return lanes_of[real](NULL) // group.plan.fold
+
+
 cdef inline Py_ssize_t computed_lanes(real *tag, const lanes *group) noexcept nogil:
-    """ALONG only those there are; otherwise all of a panel, filled or not."""
+    """ALONG only those there are; otherwise all of a panel, filled or not, and once for each position of a row."""
     return group.count if group.runs == ALONG else lanes_of[real](NULL)
 
 
@@ -287,7 +328,7 @@ cdef inline const char *what_follows(real *tag, const chunk *part) noexcept nogi
         return group.x.start + part.stop * group.x.strides[0]
     if group.runs == ALONG:
         return group.x.start + group.count * group.x.lane_stride
-    return group.x.start + lanes_of[real](NULL) * group.x.lane_stride
+    return group.x.start + panel_lanes[real](NULL, group) * group.x.lane_stride
 
 
 cdef inline real *lane_of(

@@ -68,11 +68,11 @@ cdef struct sum_range:
     double least_part  # the same of float32 terms, as a part of the largest
 
 
-cdef inline sum_range range_of_sums(bint keeps_terms, Py_ssize_t n) noexcept nogil:
+cdef inline sum_range range_of_sums(bint has_one_scale, Py_ssize_t n) noexcept nogil:
     cdef sum_range these
     cdef double blocks = 1
-    these.fitted = keeps_terms and n > CHUNKS_OF_OFFSET * CHUNK
-    if keeps_terms:
+    these.fitted = has_one_scale and n > CHUNKS_OF_OFFSET * CHUNK
+    if has_one_scale:
         these.offset = OFFSET_OF_KEPT_BLOCK if n <= BLOCK else OFFSET_OF_KEPT
     else:
         while blocks * BLOCK < min(n, <Py_ssize_t> CHUNK):
@@ -150,7 +150,7 @@ cdef inline double initial_sum(real *tag, summation mode, double offset) noexcep
         return 0 if leaves_out(mode) else offset
 
 
-cdef inline double most_above(real *tag, bint keeps_terms) noexcept nogil:
+cdef inline double most_above(real *tag, bint has_one_scale) noexcept nogil:
     """How far the largest element may exceed the reference, whose term is near 2^120 (float32: 2^64).
 
     exp(8) < 2^12 and exp(12) < 2^18 are what the offsets of float64 sums hold; in float32 exp(20) < 2^29
@@ -159,7 +159,7 @@ cdef inline double most_above(real *tag, bint keeps_terms) noexcept nogil:
     if real is float32:
         return 20
     else:
-        return 12 if keeps_terms else 8
+        return 12 if has_one_scale else 8
 
 
 cdef inline real kept_term(real term, real tail) noexcept nogil:
@@ -233,6 +233,28 @@ cdef inline void add_halves(double *high, real *low, Py_ssize_t width) noexcept 
             high[i] += high[i + width]
         else:
             add_exactly(&high[i], &low[i], high[i + width])
+
+
+cdef inline void halve(real *tag, double *high, real *low, Py_ssize_t width) noexcept nogil:
+    """`add_halves` of one of the widths that panels have: 8, 4, 2 or 1 positions of the lanes of a panel."""
+    if width == 8 * MOST_LANES:
+        add_halves[real](high, low, 8 * MOST_LANES)
+    elif width == 4 * MOST_LANES:
+        add_halves[real](high, low, 4 * MOST_LANES)
+    elif width == 2 * MOST_LANES:
+        add_halves[real](high, low, 2 * MOST_LANES)
+    elif width == MOST_LANES:
+        add_halves[real](high, low, MOST_LANES)
+    elif width == MOST_LANES // 2:
+        add_halves[real](high, low, MOST_LANES // 2)
+    elif width == MOST_LANES // 4:
+        add_halves[real](high, low, MOST_LANES // 4)
+    elif width == MOST_LANES // 8:
+        add_halves[real](high, low, MOST_LANES // 8)
+    elif width == MOST_LANES // 16:
+        add_halves[real](high, low, MOST_LANES // 16)
+    else:
+        add_halves[real](high, low, MOST_LANES // 32)
 
 
 cdef inline Py_ssize_t quarter_of(Py_ssize_t n) noexcept nogil:
@@ -395,9 +417,9 @@ cdef inline void merge_relative(
 
 
 cdef inline void merge(
-    bint keeps_terms, const slice_sums *part, slice_sums *total, Py_ssize_t width
+    bint has_one_scale, const slice_sums *part, slice_sums *total, Py_ssize_t width
 ) noexcept nogil:
-    if keeps_terms:
+    if has_one_scale:
         merge_scaled(&part.scaled, &total.scaled, width)
     else:
         merge_relative(&part.relative, &total.relative, width)

@@ -8,7 +8,6 @@ from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
 from fastlogit.kernels.arithmetic cimport float32, real
-from fastlogit.kernels.expsum cimport lanes_of
 from fastlogit.kernels.rows cimport prefetch_row, put_row, take_row
 from fastlogit.kernels.strided cimport walk
 from fastlogit.kernels.views cimport matrix
@@ -133,13 +132,14 @@ cdef inline void copy_transposed(real[:, :] source, real[:, :] target) noexcept 
 
 
 cdef inline void take_run(
-    char *source, Py_ssize_t lane_stride, Py_ssize_t stride, Py_ssize_t count, Py_ssize_t run, real *panel
+    char *source, Py_ssize_t lane_stride, Py_ssize_t stride, Py_ssize_t count, Py_ssize_t run, real *panel,
+    Py_ssize_t width,
 ) noexcept nogil:
-    """``run`` positions, one stride apart, of ``count`` lanes to the rows of the panel."""
-    cdef Py_ssize_t i, itemsize = sizeof(real), row_bytes = lanes_of[real](NULL) * itemsize
+    """``run`` positions, one stride apart, of ``count`` lanes to a panel that is ``width`` lanes wide."""
+    cdef Py_ssize_t i, itemsize = sizeof(real), row_bytes = width * itemsize
     if lane_stride == itemsize:
         for i in range(run):
-            memcpy(panel + i * lanes_of[real](NULL), source + i * stride, count * itemsize)
+            memcpy(panel + i * width, source + i * stride, count * itemsize)
     elif stride == itemsize and min(run, count) * itemsize >= TILE_BYTES:
         transpose[real](<const real *> source, lane_stride, panel, row_bytes, count, run)
     else:
@@ -151,13 +151,13 @@ cdef inline void take_run(
 
 cdef inline void put_run(
     const real *panel, char *target, Py_ssize_t lane_stride, Py_ssize_t stride, Py_ssize_t count,
-    Py_ssize_t run,
+    Py_ssize_t run, Py_ssize_t width,
 ) noexcept nogil:
-    """The rows of the panel to ``run`` positions, one stride apart, of ``count`` lanes."""
-    cdef Py_ssize_t i, itemsize = sizeof(real), row_bytes = lanes_of[real](NULL) * itemsize
+    """A panel that is ``width`` lanes wide to ``run`` positions, one stride apart, of ``count`` lanes."""
+    cdef Py_ssize_t i, itemsize = sizeof(real), row_bytes = width * itemsize
     if lane_stride == itemsize:
         for i in range(run):
-            memcpy(target + i * stride, panel + i * lanes_of[real](NULL), count * itemsize)
+            memcpy(target + i * stride, panel + i * width, count * itemsize)
     elif stride == itemsize and min(run, count) * itemsize >= TILE_BYTES:
         transpose[real](panel, row_bytes, <real *> target, lane_stride, run, count)
     else:
@@ -168,14 +168,15 @@ cdef inline void put_run(
 
 
 cdef inline void gather(
-    const array_part *part, Py_ssize_t count, Py_ssize_t start, Py_ssize_t stop, real *panel
+    const array_part *part, Py_ssize_t count, Py_ssize_t start, Py_ssize_t stop, real *panel, Py_ssize_t width
 ) noexcept nogil:
     """Positions start ... stop of ``count`` lanes; lanes of the panel that no slice fills become 0."""
-    cdef Py_ssize_t run, i, j, width = lanes_of[real](NULL)
+    cdef Py_ssize_t run, i, j
     while start < stop:
         run = run_from(part, start, stop)
         take_run[real](
-            position_of(part, start), part.lane_stride, part.strides[part.axes - 1], count, run, panel
+            position_of(part, start), part.lane_stride, part.strides[part.axes - 1], count, run, panel,
+            width,
         )
         for i in range(run if count < width else 0):
             for j in range(count, width):
@@ -185,21 +186,22 @@ cdef inline void gather(
 
 
 cdef inline void scatter(
-    const real *panel, const array_part *part, Py_ssize_t count, Py_ssize_t start, Py_ssize_t stop
+    const real *panel, const array_part *part, Py_ssize_t count, Py_ssize_t start, Py_ssize_t stop,
+    Py_ssize_t width,
 ) noexcept nogil:
     """The panel back to positions start ... stop of ``count`` lanes."""
     cdef Py_ssize_t run
     while start < stop:
         run = run_from(part, start, stop)
         put_run[real](
-            panel, position_of(part, start), part.lane_stride, part.strides[part.axes - 1], count, run
+            panel, position_of(part, start), part.lane_stride, part.strides[part.axes - 1], count, run, width
         )
-        panel += run * lanes_of[real](NULL)
+        panel += run * width
         start += run
 
 
 cdef inline void mask_panel(
-    const array_part *mask, Py_ssize_t count, Py_ssize_t start, Py_ssize_t stop, real *panel
+    const array_part *mask, Py_ssize_t count, Py_ssize_t start, Py_ssize_t stop, real *panel, Py_ssize_t width
 ) noexcept nogil:
     cdef const char *row
     cdef Py_ssize_t position, j, stride = mask.lane_stride
@@ -207,4 +209,4 @@ cdef inline void mask_panel(
         row = position_of(mask, position)
         for j in range(count):
             panel[j] = panel[j] if row[j * stride] else -INFINITY
-        panel += lanes_of[real](NULL)
+        panel += width

@@ -12,12 +12,12 @@ from fastlogit.kernels.arithmetic cimport (
     FUSED, bits64, float32, float64, from_bits64, muladd, real, residual, residual64,
 )
 from fastlogit.kernels.doubles cimport add_exactly, quotient, reciprocal, renormalise
-from fastlogit.kernels.expsum cimport MOST_LANES, relative_sums, scaled_sums, scaling, slice_sums
+from fastlogit.kernels.expsum cimport MOST_LANES, kept_term, relative_sums, scaled_sums, scaling, slice_sums
 from fastlogit.kernels.formulas cimport TWO_64, TWO_MINUS_HEADROOM, log_positive
 from fastlogit.kernels.terms cimport exp_double, exp_term
 from fastlogit.kernels.slices cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_CURVATURE, CROSS_ENTROPY_GRADIENT, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX,
-    slice_function,
+    SOFTMAX_OF_X, slice_function,
 )
 
 
@@ -48,9 +48,13 @@ cdef enum:
     RECIPROCAL_TAIL
     RECIPROCAL_TIMES_TAIL  # of a term
     LARGEST_SHARE
+    # and what `exp_term` needs, where terms are computed once more
+    SHIFT
+    EXPONENT
+    LOWEST
     # and the derivatives of the cross-entropy besides, whose shares have a factor: what is lifted has its
     # digits, and the power of two comes with the way down
-    DOWN  # from what is lifted
+    DOWN = LARGEST_SHARE + 1  # from what is lifted
     DOWN_TO_SHARE  # without the factor
     SHARE_OF_OTHERS  # of all but the largest element, without the factor
 
@@ -72,24 +76,30 @@ cdef struct coefficients:
 
 
 cdef struct traits:
-    bint keeps_terms  # results are made of the terms, kept in ``out`` and scaled alike; else of ``x``
+    bint has_one_scale  # that of all terms of a slice; else each chunk has its own
+    bint keeps_terms  # results are made of the terms, which are kept in ``out``; else of ``x``
     bint is_one_number  # a slice becomes one number, its only coefficient
+    bint folds  # whether a row of a panel may have several positions of few lanes
     int coefficients
 
 
 cdef inline traits traits_of(slice_function function) noexcept nogil:
     cdef traits these
-    these.keeps_terms, these.is_one_number, these.coefficients = False, False, 0
+    these.has_one_scale, these.keeps_terms, these.is_one_number = False, False, False
+    these.folds, these.coefficients = True, 0
     if function == SOFTMAX:
-        these.keeps_terms, these.is_one_number, these.coefficients = True, False, LARGEST_SHARE + 1
+        these.has_one_scale, these.keeps_terms, these.coefficients = True, True, LARGEST_SHARE + 1
+    elif function == SOFTMAX_OF_X:
+        these.has_one_scale, these.coefficients = True, LOWEST + 1
     elif function == LOG_SOFTMAX:
-        these.keeps_terms, these.is_one_number, these.coefficients = False, False, LOG_SUM + 1
+        these.coefficients = LOG_SUM + 1
     elif function == LOGSUMEXP:
-        these.keeps_terms, these.is_one_number, these.coefficients = False, True, RESULT + 1
+        these.is_one_number, these.coefficients = True, RESULT + 1
     elif function == CROSS_ENTROPY:
-        these.keeps_terms, these.is_one_number, these.coefficients = False, True, 0
+        these.is_one_number, these.folds = True, False
     elif function == CROSS_ENTROPY_GRADIENT or function == CROSS_ENTROPY_CURVATURE:
-        these.keeps_terms, these.is_one_number, these.coefficients = True, False, SHARE_OF_OTHERS + 1
+        these.has_one_scale, these.keeps_terms, these.coefficients = True, True, SHARE_OF_OTHERS + 1
+        these.folds = False
     return these
 
 
@@ -170,6 +180,8 @@ cdef inline void prepare_softmax(
         # Without a finite largest element there are no shares.
         high[j] += sums.largest[j] - sums.largest[j]
         set_shares[real](NULL, j, high, low, unit, term if alone == 1 else INFINITY, 1, result)
+        result.of_lane[SHIFT][j], result.of_lane[EXPONENT][j] = scale.shift[j], scale.exponent[j]
+        result.of_lane[LOWEST][j] = scale.lowest[j]
 
 
 cdef inline void prepare_shares(
@@ -232,7 +244,7 @@ cdef inline void prepare(
     coefficients *result,
 ) noexcept nogil:
     """From the sums of whole slices to the coefficients of their results."""
-    if function == SOFTMAX:
+    if function == SOFTMAX or function == SOFTMAX_OF_X:
         prepare_softmax[real](NULL, &sums.scaled, scale, width, result)
     elif function == LOG_SOFTMAX:
         prepare_logarithm[real](NULL, LOG_SOFTMAX, &sums.relative, width, result)
@@ -286,6 +298,14 @@ cdef inline real share(real kept, real down, const real *coefficient, Py_ssize_t
     return largest if size_of[real](kept) >= largest_term else value
 
 
+cdef inline real share_of_x(real x, const real *coefficient, Py_ssize_t apart) noexcept nogil:
+    """`share` of the term of an element."""
+    cdef real tail, term = exp_term[real](
+        x, True, coefficient[SHIFT * apart], coefficient[EXPONENT * apart], coefficient[LOWEST * apart], &tail
+    )
+    return share[real](kept_term[real](term, tail), 1 / lift_of[real](NULL), coefficient, apart)
+
+
 cdef inline real curvature(real kept, const real *coefficient, Py_ssize_t apart) noexcept nogil:
     """p (1 - p) times a factor; near p = 1 the rest is known better than by the difference."""
     cdef real others = coefficient[SHARE_OF_OTHERS * apart], largest_term = coefficient[LARGEST_TERM * apart]
@@ -301,6 +321,8 @@ cdef inline real element(
     """The result for one element or term; the coefficients of its slice stand ``apart`` from each other."""
     if function == SOFTMAX:
         return share[real](x, 1 / lift_of[real](NULL), coefficient, apart)
+    elif function == SOFTMAX_OF_X:
+        return share_of_x[real](x, coefficient, apart)
     elif function == LOG_SOFTMAX:
         return (x - coefficient[LARGEST * apart]) - coefficient[LOG_SUM * apart]
     elif function == LOGSUMEXP:

@@ -6,6 +6,7 @@ from fastlogit.kernels.strided cimport walk
 
 cdef enum slice_function:
     SOFTMAX
+    SOFTMAX_OF_X  # whose terms are computed once more for the results, and kept nowhere
     LOG_SOFTMAX
     LOGSUMEXP
     CROSS_ENTROPY  # without derivatives

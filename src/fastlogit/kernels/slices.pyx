@@ -30,10 +30,10 @@ from fastlogit.kernels.expsum cimport (
 )
 from fastlogit.kernels.memory cimport end_streaming
 from fastlogit.kernels.scratch cimport begin_scratch
-from fastlogit.kernels.slice_functions cimport RESULT, coefficients, prepare
+from fastlogit.kernels.slice_functions cimport RESULT, coefficients, prepare, traits
 from fastlogit.kernels.slices cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_CURVATURE, CROSS_ENTROPY_GRADIENT, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX,
-    slice_function, slice_kernels, slices,
+    SOFTMAX_OF_X, slice_function, slice_kernels, slices,
 )
 
 
@@ -64,6 +64,11 @@ cdef void write_results(
             write_along[real](SOFTMAX, part, space, answer, NULL)
         else:
             write_across[real](SOFTMAX, part, space, answer, NULL)
+    elif function == SOFTMAX_OF_X:
+        if part.group.runs == ALONG:
+            write_along[real](SOFTMAX_OF_X, part, space, answer, NULL)
+        else:
+            write_across[real](SOFTMAX_OF_X, part, space, answer, NULL)
     elif function == LOG_SOFTMAX:
         if part.group.runs == ALONG:
             write_along[real](LOG_SOFTMAX, part, space, answer, NULL)
@@ -183,7 +188,8 @@ cdef inline void guess_scaling(
 cdef inline bint can_guess(real *tag, const lanes *group, const scaling *scale) noexcept nogil:
     """Whether a wrong scale can be mended afterwards: where the terms do not take the place of ``x``."""
     return group.plan.n > BLOCK and scale.shifted == 0 and (
-        group.x.start != group.out.start
+        not group.plan.traits.keeps_terms
+        or group.x.start != group.out.start
         or (group.runs == ALONG and not group.staged and group.plan.n * <Py_ssize_t> sizeof(real) <= SCRATCH)
     )
 
@@ -221,16 +227,16 @@ cdef void add_segments(
         end = min(part.start + planned.segment, planned.n)
         while part.start < end:
             part.stop = min(part.start + CHUNK, end)
-            if planned.traits.keeps_terms:
+            if planned.traits.has_one_scale:
                 keep_chunk[real](NULL, &part, space, scale, &sums.scaled)
             else:
                 add_chunk[real](NULL, &part, space, &sums.relative)
             if sums != segment_sums:
-                merge(planned.traits.keeps_terms, sums, segment_sums, width)
+                merge(planned.traits.has_one_scale, sums, segment_sums, width)
             sums = &space.next_chunk
             part.start = part.stop
         if segment_sums != total:
-            merge(planned.traits.keeps_terms, segment_sums, total, width)
+            merge(planned.traits.has_one_scale, segment_sums, total, width)
         segment_sums = &space.next_segment
 
 
@@ -253,7 +259,7 @@ cdef void compute_groups(
     for index in range(first, stop):
         locate(planned, index, &group)
         space.gathered = -1
-        if planned.traits.keeps_terms:
+        if planned.traits.has_one_scale:
             guessed = scale_terms[real](NULL, &group, space, scale)
         add_segments[real](NULL, &group, space, 0, planned.segments, scale, total)
         if guessed and mend_scaling[real](NULL, total.scaled.largest, group.count, scale):
@@ -277,6 +283,7 @@ cdef enum step:
 cdef struct shared_group:
     lanes group
     scaling scale
+    bint mended  # whether the scale was another one before
     slice_sums *parts  # of the segments
     coefficients answer
 
@@ -302,17 +309,24 @@ cdef void compute_segment(
     leave(caller)
 
 
-cdef void scale_shared(real *tag, shared_group *shared, worker *space) noexcept nogil:
+cdef void mend_shared(real *tag, shared_group *shared, worker *space) noexcept nogil:
     """The scale of kept terms, from the largest elements of all segments."""
     cdef environment caller = enter()
     cdef double *largest = space.chunk.largest
     cdef Py_ssize_t segment, j, width = computed_lanes[real](NULL, &shared.group)
-    guess_scaling[real](NULL, &shared.group, space, width, &shared.scale)
     for j in range(width):
         largest[j] = shared.parts[0].scaled.largest[j]
         for segment in range(1, shared.group.plan.segments):
             largest[j] = max(largest[j], shared.parts[segment].scaled.largest[j])
-    mend_scaling[real](NULL, largest, width, &shared.scale)
+    shared.mended = mend_scaling[real](NULL, largest, width, &shared.scale)
+    leave(caller)
+
+
+cdef void guess_shared(real *tag, shared_group *shared, worker *space) noexcept nogil:
+    cdef environment caller = enter()
+    guess_scaling[real](
+        NULL, &shared.group, space, computed_lanes[real](NULL, &shared.group), &shared.scale
+    )
     leave(caller)
 
 
@@ -321,7 +335,7 @@ cdef void prepare_shared(real *tag, shared_group *shared) noexcept nogil:
     cdef const plan *planned = shared.group.plan
     cdef Py_ssize_t segment, width = computed_lanes[real](NULL, &shared.group)
     for segment in range(1, planned.segments):
-        merge(planned.traits.keeps_terms, &shared.parts[segment], &shared.parts[0], width)
+        merge(planned.traits.has_one_scale, &shared.parts[segment], &shared.parts[0], width)
     prepare[real](NULL, planned.function, &shared.parts[0], &shared.scale, width, &shared.answer)
     leave(caller)
 
@@ -336,18 +350,25 @@ cdef void compute_in_turn(
 
 
 cdef void compute_together(real *tag, shared_group *shared, worker *workers, int threads) noexcept nogil:
-    if shared.group.plan.traits.keeps_terms:
-        compute_in_turn[real](NULL, FIND_LARGEST, shared, workers, threads)
-        scale_shared[real](NULL, shared, worker_of(workers, 0))
+    cdef const traits *these = &shared.group.plan.traits
+    cdef worker *first = worker_of(workers, 0)
+    cdef bint guessed = False
+    if these.has_one_scale:
+        guess_shared[real](NULL, shared, first)
+        guessed = can_guess[real](NULL, &shared.group, &shared.scale)
+        if not guessed:
+            compute_in_turn[real](NULL, FIND_LARGEST, shared, workers, threads)
+            mend_shared[real](NULL, shared, first)
     compute_in_turn[real](NULL, ADD, shared, workers, threads)
+    if guessed:
+        mend_shared[real](NULL, shared, first)
+        if shared.mended:
+            compute_in_turn[real](NULL, ADD, shared, workers, threads)
     prepare_shared[real](NULL, shared)
-    if shared.group.plan.traits.is_one_number:
-        compute_segment[real](NULL, WRITE, shared, worker_of(workers, 0), 0)
+    if these.is_one_number:
+        compute_segment[real](NULL, WRITE, shared, first, 0)
     else:
         compute_in_turn[real](NULL, WRITE, shared, workers, threads)
-
-
-# ---- all groups ------------------------------------------------------------------------------------
 
 
 cdef int share_segments(real *tag, const plan *planned, worker *workers, int threads) noexcept nogil:

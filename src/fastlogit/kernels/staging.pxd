@@ -1,8 +1,13 @@
 """Parts of slices in memory of the thread, where the loops can take them: copied there, and back."""
 
+from libc.math cimport INFINITY
+
 from fastlogit.kernels.arithmetic cimport real
-from fastlogit.kernels.blocks cimport SCRATCH, lane_of, lanes, worker
-from fastlogit.kernels.panels cimport array_part, gather, mask_lane, mask_panel, put_lane, take_lane
+from fastlogit.kernels.blocks cimport SCRATCH, lane_of, lanes, panel_lanes, worker
+from fastlogit.kernels.expsum cimport BLOCK, lanes_of
+from fastlogit.kernels.panels cimport (
+    array_part, gather, mask_lane, mask_panel, put_lane, scatter, take_lane,
+)
 
 
 cdef inline real *stage_lane(
@@ -35,12 +40,31 @@ cdef inline real *stage_panel(
 ) noexcept nogil:
     """At most BLOCK positions of all lanes, copied unless the scratch memory holds them already."""
     cdef real *panel = <real *> space.scratch
+    cdef const array_part *source = &group.x if from_x else &group.terms
+    cdef Py_ssize_t width = panel_lanes[real](NULL, group), i
     if space.gathered != start:
-        gather[real](&group.x if from_x else &group.terms, group.count, start, stop, panel)
+        # The compiler has to see the width of most panels.
+        if group.plan.fold == 1:
+            gather[real](source, group.count, start, stop, panel, lanes_of[real](NULL))
+        else:
+            gather[real](source, group.count, start, stop, panel, width)
         if from_x and group.plan.slices.kept.mask != NULL:
-            mask_panel[real](&group.mask, group.count, start, stop, panel)
+            mask_panel[real](&group.mask, group.count, start, stop, panel, width)
+        if group.plan.fold > 1:
+            # The rows are those of a whole block.
+            for i in range((stop - start) * width, BLOCK * width):
+                panel[i] = -INFINITY
         space.gathered = start
     return panel
+
+
+cdef inline void unstage_panel(
+    const real *panel, const array_part *target, const lanes *group, Py_ssize_t start, Py_ssize_t stop
+) noexcept nogil:
+    if group.plan.fold == 1:
+        scatter[real](panel, target, group.count, start, stop, lanes_of[real](NULL))
+    else:
+        scatter[real](panel, target, group.count, start, stop, panel_lanes[real](NULL, group))
 
 
 cdef inline real *kept_terms(
