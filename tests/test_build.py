@@ -15,7 +15,7 @@ import pytest
 from reference import PUBLIC
 
 import fastlogit
-from fastlogit import _build_config, _isa
+from fastlogit import _build_config, _isa, _runtime
 
 pytestmark = pytest.mark.once
 
@@ -211,6 +211,18 @@ def test_a_bundled_runtime_brings_its_licence():
         path for path in importlib.metadata.files("fastlogit") if path.name == "LICENSE-libgomp"
     )
     assert "GPL-3.0-or-later WITH GCC-exception-3.1" in licence.read_text()
+
+
+def test_name_of_the_runtime_is_that_of_the_wheel(tmp_path, monkeypatch):
+    """The copy of libgomp in a wheel has a name of its own; what is called libgomp.so.1 is then another."""
+    assert all(name.startswith("libgomp") for name in _runtime.libgomp_names())
+    (tmp_path / "fastlogit").mkdir()
+    monkeypatch.setattr(_runtime, "__file__", str(tmp_path / "fastlogit" / "_runtime.py"))
+    assert _runtime.libgomp_names() == ("libgomp.so.1",)
+    (tmp_path / "fastlogit.libs").mkdir()
+    (tmp_path / "fastlogit.libs" / "libgomp-e985bcbb.so.1.0.0").touch()
+    assert _runtime.libgomp_names() == ("libgomp-e985bcbb.so.1.0.0",)
+    assert not _runtime.is_libgomp_loaded()
 
 
 def test_public_names():
