@@ -28,7 +28,7 @@ def build(ctx: click.Context) -> str:
 @click.command()
 @click.pass_context
 def lint(ctx: click.Context) -> None:
-    """Check style and types: ruff, cython-lint, mypy, stubtest."""
+    """Check style and types: ruff, cython-lint, mypy, pyright, stubtest."""
     build(ctx)
     run([str(ROOT / "tools" / "lint")])
 

@@ -3,9 +3,11 @@
 import doctest
 import importlib
 import importlib.metadata
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,11 @@ import pytest
 from reference import PUBLIC
 
 import fastlogit
-from fastlogit import _build_config, _isa
+from fastlogit import _build_config, _isa, _runtime
 
 pytestmark = pytest.mark.once
 
+ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = Path(fastlogit.__file__).parent
 EXTENSIONS = sorted(PACKAGE.rglob("*.so"))
 
@@ -167,6 +170,59 @@ def test_runtime_requirement_is_numpy_alone():
 
 def test_one_version():
     assert fastlogit.__version__ == importlib.metadata.version("fastlogit") == _build_config.VERSION
+
+
+def test_files_of_a_release_name_the_same_version():
+    if not (ROOT / "meson.build").exists():
+        pytest.skip("the sources are not beside the tests")
+    version = re.escape(_build_config.VERSION)
+    for name, line in {
+        "meson.build": f"  version: '{version}',",
+        "CITATION.cff": f"version: {version}",
+        "CHANGELOG.md": f"## {version} - (not yet released|20\\d\\d-\\d\\d-\\d\\d)",
+        "recipe/recipe.yaml": f'  version: "{version}"',
+    }.items():
+        assert re.search(f"^{line}$", (ROOT / name).read_text(), re.MULTILINE), name
+
+
+def test_address_of_the_repository_is_everywhere_or_nowhere():
+    """Relative links lead nowhere on the page at PyPI. RELEASING.md has the places."""
+    if not (ROOT / "pyproject.toml").exists() or not (ROOT / "README.md").exists():
+        pytest.skip("the sources are not beside the tests")
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"].get("urls", {})
+    links = re.findall(r"\]\((.+?)\)|^\[.+?\]: (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    links = [inline or listed for inline, listed in links]
+    assert links
+    if not urls:
+        assert all((ROOT / link).exists() for link in links)
+        return
+    assert all(link.startswith("https://") for link in links)
+    for name in ("CITATION.cff", "recipe/recipe.yaml"):
+        assert urls["Repository"] in (ROOT / name).read_text()
+
+
+def test_a_bundled_runtime_brings_its_licence():
+    """auditwheel puts the libraries that a wheel needs into a folder beside the package."""
+    bundled = sorted(path.name for path in PACKAGE.parent.glob("fastlogit.libs/*"))
+    if not bundled:
+        pytest.skip("this installation has no library of its own")
+    assert all(name.startswith("libgomp") for name in bundled)
+    (licence,) = (
+        path for path in importlib.metadata.files("fastlogit") if path.name == "LICENSE-libgomp"
+    )
+    assert "GPL-3.0-or-later WITH GCC-exception-3.1" in licence.read_text()
+
+
+def test_name_of_the_runtime_is_that_of_the_wheel(tmp_path, monkeypatch):
+    """The copy of libgomp in a wheel has a name of its own; what is called libgomp.so.1 is then another."""
+    assert all(name.startswith("libgomp") for name in _runtime.libgomp_names())
+    (tmp_path / "fastlogit").mkdir()
+    monkeypatch.setattr(_runtime, "__file__", str(tmp_path / "fastlogit" / "_runtime.py"))
+    assert _runtime.libgomp_names() == ("libgomp.so.1",)
+    (tmp_path / "fastlogit.libs").mkdir()
+    (tmp_path / "fastlogit.libs" / "libgomp-e985bcbb.so.1.0.0").touch()
+    assert _runtime.libgomp_names() == ("libgomp-e985bcbb.so.1.0.0",)
+    assert not _runtime.is_libgomp_loaded()
 
 
 def test_public_names():

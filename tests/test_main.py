@@ -10,13 +10,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reference import FUNCTIONS, OF_LOG_ODDS
+from reference import (
+    OF_LOG_ODDS,
+    PUBLIC,
+    ExactSlices,
+    logsumexp_error,
+    longdouble_is_wider,
+    longdouble_reason,
+    ulp_error,
+)
 
 import fastlogit
 from fastlogit import __main__ as command
+from fastlogit import _exact_results
+from fastlogit._exact_results import DTYPES, RESULTS, SLICE_RESULTS
 
 RECIPE = Path(__file__).parents[1] / "tools" / "self_check_reference.py"
-ROWS = [(function, dtype) for function in command.FUNCTIONS for dtype in command.DTYPES]
+ROWS = [(function, dtype) for function in command.FUNCTIONS for dtype in DTYPES]
+SLICE_FUNCTIONS = ("softmax", "log_softmax", "logsumexp", "cross_entropy")
 
 
 @pytest.fixture
@@ -43,27 +54,56 @@ def with_function(monkeypatch, name, call):
     monkeypatch.setattr(command, "FUNCTIONS", functions)
 
 
-def test_reference_values_are_what_the_recipe_gives():
+def test_results_are_what_the_recipe_gives():
     spec = importlib.util.spec_from_file_location("self_check_reference", RECIPE)
     recipe = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(recipe)
-    printed = {key: [f for pair in pairs for f in pair] for key, pairs in recipe.reference().items()}
-    assert {key: text.split() for key, text in command.REFERENCE.items()} == printed
-    assert printed.keys() == {(function.name, dtype) for function, dtype in ROWS}
-    assert {function.name for function, _ in ROWS} == set(FUNCTIONS)
+    printed = {key: [f for pair in pairs for f in pair] for key, pairs in recipe.tables().items()}
+    assert {key: text.split() for key, text in _exact_results.TABLES.items()} == printed
+    assert {
+        dtype: [line.split() for line in text.strip().splitlines()]
+        for dtype, text in _exact_results.SLICES.items()
+    } == recipe.slices()
 
 
-@pytest.mark.parametrize(("function", "dtype"), ROWS, ids=lambda value: getattr(value, "name", value))
-def test_reference_arguments_are_numbers_of_the_dtype(function, dtype):
-    arguments = [float.fromhex(x) for x in command.REFERENCE[function.name, dtype].split()[::2]]
+def test_every_function_is_checked():
+    names = [function.name for function in command.FUNCTIONS]
+    assert names == [*names_of_elementwise(), *names_of_losses_and_slices()]
+    others = {"get_num_threads", "num_threads", "set_num_threads", "show_config"}
+    public = {name for name in fastlogit.__all__ if callable(getattr(fastlogit, name))}
+    assert set(names) - {"clamped_logit"} == public - others
+
+
+def names_of_elementwise():
+    return [PUBLIC[0], "clamped_logit", *PUBLIC[1:]]
+
+
+def names_of_losses_and_slices():
+    return [*SLICE_FUNCTIONS[:3], "binary_cross_entropy_with_logits", SLICE_FUNCTIONS[3]]
+
+
+@pytest.mark.parametrize(("name", "dtype"), _exact_results.TABLES)
+def test_arguments_are_numbers_of_the_dtype(name, dtype):
+    arguments = [float.fromhex(x) for x in RESULTS[name, dtype].split()[::2]]
     np.testing.assert_array_equal(np.array(arguments, dtype).astype(float), arguments)
     assert len(set(map(str, arguments))) == len(arguments)
 
 
-@pytest.mark.parametrize("dtype", command.DTYPES)
-@pytest.mark.parametrize("name", OF_LOG_ODDS)
-def test_reference_covers_subnormal_results(name, dtype):
-    exact = [Decimal(text) for text in command.REFERENCE[name, dtype].split()[1::2]]
+@pytest.mark.parametrize(("name", "dtype"), SLICE_RESULTS)
+def test_elements_of_slices_are_numbers_of_the_dtype(name, dtype):
+    slices = [[float.fromhex(x) for x in arguments.split()] for arguments, _ in SLICE_RESULTS[name, dtype]]
+    np.testing.assert_array_equal(np.array(slices, dtype).astype(float), slices)
+    assert {len(elements) for elements in slices} == {4}
+    assert len(set(map(str, slices))) == len(slices)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [*OF_LOG_ODDS, "softmax", "log_softmax", "logsumexp", "cross_entropy"])
+def test_results_cover_subnormal_ones(name, dtype):
+    if name in SLICE_FUNCTIONS:
+        exact = [Decimal(text) for _, texts in SLICE_RESULTS[name, dtype] for text in texts.split()]
+    else:
+        exact = [Decimal(text) for text in RESULTS[name, dtype].split()[1::2]]
     info = np.finfo(dtype)
     smallest, tiny = Decimal(2) ** (info.minexp - info.nmant), Decimal(2) ** info.minexp
     assert sum(smallest < abs(value) < tiny for value in exact if value.is_finite()) >= 1
@@ -87,7 +127,9 @@ def test_printed_error_is_that_of_the_results(capsys):
     assert command.main(["--no-speed"]) == 0
     rows = table_rows(capsys.readouterr().out, 4)
     for function, dtype in ROWS:
-        fields = command.REFERENCE[function.name, dtype].split()
+        if not isinstance(function, command.Elementwise):
+            continue
+        fields = RESULTS[function.name, dtype].split()
         largest = 0
         for argument, exact in zip(fields[::2], fields[1::2], strict=True):
             (got,) = function.call(np.array([float.fromhex(argument)], dtype))
@@ -95,6 +137,35 @@ def test_printed_error_is_that_of_the_results(capsys):
                 error = abs(Fraction(float(got)) - Fraction(exact))
                 largest = max(largest, error / Fraction(float(np.spacing(abs(got)))))
         assert float(rows[function.label, dtype][0]) == pytest.approx(float(largest), abs=0.002)
+
+
+@pytest.mark.skipif(not longdouble_is_wider, reason=longdouble_reason)
+def test_printed_error_of_slices_is_that_of_the_results(capsys):
+    """Computed another way: in long double, from the slices themselves."""
+    assert command.main(["--no-speed"]) == 0
+    rows = table_rows(capsys.readouterr().out, 4)
+    for name, dtype in SLICE_RESULTS:
+        largest = 0
+        for arguments, _ in SLICE_RESULTS[name, dtype]:
+            for repeats in (1, command.LONG):
+                x = np.repeat(np.array([float.fromhex(value) for value in arguments.split()], dtype), repeats)
+                largest = max(largest, *error_of_slice(name, x).ravel())
+        (label,) = (function.label for function in command.FUNCTIONS if function.name == name)
+        assert float(rows[label, dtype][0]) == pytest.approx(float(largest), abs=0.002)
+
+
+def error_of_slice(name, x):
+    exact = ExactSlices.of(x)
+    if name == "softmax":
+        return ulp_error(fastlogit.softmax(x), exact.softmax())
+    if name == "log_softmax":
+        return ulp_error(fastlogit.log_softmax(x), exact.log_softmax())
+    if name == "logsumexp":
+        got = np.asarray(fastlogit.logsumexp(x, keepdims=True))
+        return logsumexp_error(got, exact.logsumexp(), exact.largest)
+    labels = np.arange(x.size)
+    losses = fastlogit.cross_entropy(np.tile(x, (x.size, 1)), labels, reduction="none")
+    return ulp_error(losses, -exact.log_softmax())
 
 
 @pytest.mark.parametrize(
@@ -120,7 +191,12 @@ def test_printed_error_is_that_of_the_results(capsys):
     ],
 )
 def test_ulp_error(got, exact, dtype, error):
-    assert command.ulp_error(got, Decimal(exact), dtype) == pytest.approx(error, rel=1e-6, abs=1e-9)
+    exact = Decimal(exact)
+    assert command.ulp_error(got, exact, exact, dtype) == pytest.approx(error, rel=1e-6, abs=1e-9)
+
+
+def test_ulp_error_in_the_unit_of_another_number():
+    assert command.ulp_error(2.0**-52, Decimal("1e-40"), Decimal(-3), "float64") == 0.5
 
 
 def one_ulp_off_at_one_half(x, out):
@@ -148,6 +224,35 @@ def leaves_in_place_alone(x, out):
     fastlogit.logit(x, command.EPS)
 
 
+def without_the_largest_first(x, axis):
+    with np.errstate(all="ignore"):
+        terms = np.exp(x)
+        return terms / np.sum(terms, axis, keepdims=True)
+
+
+def logarithm_of_shares(x, axis):
+    with np.errstate(all="ignore"):
+        return np.log(fastlogit.softmax(x, axis))
+
+
+def wrong_across(x, axis):
+    return fastlogit.softmax(x, axis) * (2 if axis == 1 else 1)
+
+
+def wrong_in_long_slices(x, axis):
+    return fastlogit.logsumexp(x, axis, keepdims=True) + (1 if x.shape[axis] > 4 else 0)
+
+
+def label_of_the_neighbour(x, axis):
+    return np.roll(command.losses_of_labels(x, axis), 1, axis)
+
+
+def logarithm_of_probability(x, y):
+    with np.errstate(all="ignore"):
+        p = fastlogit.expit(x)
+        return -np.log(np.where(y == 1, p, 1 - p))
+
+
 @pytest.mark.parametrize(
     ("name", "call", "complaint"),
     [
@@ -157,6 +262,16 @@ def leaves_in_place_alone(x, out):
         ("log_expit", naive_log_expit, "float64 0x1.0a2b2c2d2e2f2p+4 is "),
         ("expit", wrong_in_one_lane, "of float32: an argument gives other results in other positions"),
         ("clamped_logit", leaves_in_place_alone, "float32 0x0p+0 is 0.0, should be -13.8"),
+        ("softmax", without_the_largest_first, "float64 [0x1p+40 "),
+        ("softmax", wrong_across, "float32 [0x1.4p+5 0x0p+0 -0x1p+3 0x1p+0] is 2.0, should be 0.99999"),
+        ("log_softmax", logarithm_of_shares, "float64 [0x1.4p+5 0x0p+0 -0x1p+3 0x1p+0] is 0.0, should be -1"),
+        ("logsumexp", wrong_in_long_slices, "-0x1.f5cp+9], each 256 times is -993"),
+        ("cross_entropy", label_of_the_neighbour, "float64 [0x1.4p+5 0x0p+0 -0x1p+3 0x1p+0] is 39.0, "),
+        (
+            "binary_cross_entropy_with_logits",
+            logarithm_of_probability,
+            "float64 0x1.0a2b2c2d2e2f2p+4, 1 is ",
+        ),
     ],
 )
 def test_a_wrong_function_fails(monkeypatch, capsys, name, call, complaint):
@@ -170,20 +285,39 @@ def test_a_wrong_function_fails(monkeypatch, capsys, name, call, complaint):
     assert failed == {labels[name]}
 
 
-@pytest.mark.parametrize(("function", "dtype"), ROWS, ids=lambda value: getattr(value, "name", value))
-def test_a_wrong_reference_fails(monkeypatch, capsys, function, dtype):
-    *others, last = command.REFERENCE[function.name, dtype].split()
-    wrong = str(Decimal(last) * (1 + 4 * Decimal(float(np.finfo(dtype).eps))))
-    monkeypatch.setitem(command.REFERENCE, (function.name, dtype), " ".join([*others, wrong]))
+def made_wrong(number, dtype):
+    return str(Decimal(number) * (1 + 4 * Decimal(float(np.finfo(dtype).eps))))
+
+
+def rows_that_failed(capsys):
+    return re.findall(r"^  (\S+\(.*?\)) +(float\d\d) .*FAILED$", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("name", "dtype"), RESULTS)
+def test_a_wrong_exact_result_fails(monkeypatch, capsys, name, dtype):
+    *others, last = RESULTS[name, dtype].split()
+    monkeypatch.setitem(RESULTS, (name, dtype), " ".join([*others, made_wrong(last, dtype)]))
     assert command.main(["--no-speed"]) == 1
-    rows = re.findall(r"^  (\S+\(.*?\)) +(float\d\d) .*FAILED$", capsys.readouterr().out, re.MULTILINE)
-    assert rows == [(function.label, dtype)]
+    # The binary loss of the target 0 is the softplus of the logit.
+    names = {name} | ({"binary_cross_entropy_with_logits"} if name == "softplus" else set())
+    labels = [function.label for function in command.FUNCTIONS if function.name in names]
+    assert rows_that_failed(capsys) == [(label, dtype) for label in labels]
+
+
+@pytest.mark.parametrize(("name", "dtype"), SLICE_RESULTS)
+def test_a_wrong_exact_result_of_a_slice_fails(monkeypatch, capsys, name, dtype):
+    (arguments, results), *others = SLICE_RESULTS[name, dtype]
+    *same, last = results.split()
+    wrong = (arguments, " ".join([*same, made_wrong(last, dtype)]))
+    monkeypatch.setitem(SLICE_RESULTS, (name, dtype), [wrong, *others])
+    assert command.main(["--no-speed"]) == 1
+    assert rows_that_failed(capsys) == [(f.label, dtype) for f in command.FUNCTIONS if f.name == name]
 
 
 def test_exit_status_of_the_process(run_python):
     code = (
         "import sys; from fastlogit import __main__ as command\n"
-        "command.REFERENCE['expit', 'float64'] = '0x1p+0 0.5'\n"
+        "command.RESULTS['expit', 'float64'] = '0x1p+0 0.5'\n"
         "sys.exit(command.main(['--no-speed']))"
     )
     run_python(code, fails=True)
@@ -197,8 +331,10 @@ def test_speed_table(monkeypatch, capsys, quick, has_scipy, columns):
     printed = capsys.readouterr().out
     assert ("SciPy is not installed" in printed) != has_scipy
     _, table = printed.split("Nanoseconds per element")
-    for times in table_rows(table, columns).values():
-        assert all(float(time) > 0 for time in times)
+    without_scipy = {function.label for function in command.FUNCTIONS if function.scipy is None}
+    for (label, _), times in table_rows(table, columns).items():
+        assert float(times[0]) > 0
+        assert [time == "–" for time in times[1:]] == [label in without_scipy] * (columns - 1)
 
 
 def test_function_that_scipy_lacks(monkeypatch, capsys, quick):
@@ -209,13 +345,23 @@ def test_function_that_scipy_lacks(monkeypatch, capsys, quick):
     assert [row[3:] for row in rows if row[:1] == ["expit(x)"]] == [["–", "–"]] * 2
 
 
-def test_scipy_is_given_the_same_task():
+def test_scipy_is_given_the_same_task(quick):
     special = pytest.importorskip("scipy.special", reason="the comparison is with SciPy")
     for function in command.FUNCTIONS:
-        if not hasattr(special, function.name.removeprefix("clamped_")):
+        if function.scipy is None or not hasattr(special, function.name.removeprefix("clamped_")):
             continue  # older versions lack some
-        x = function.typical(1000)
+        x = function.source()
         ours, theirs = x.copy(), x.copy()
-        function.in_place(ours)
-        function.scipy_call(special, theirs)
-        np.testing.assert_allclose(ours, theirs, rtol=1e-13)
+        result, expected = function.timed(ours), function.scipy(special, theirs)
+        if function.name == "clamped_logit":
+            expected = theirs
+        assert result is ours or function.name == "logsumexp"
+        np.testing.assert_allclose(result, expected, rtol=1e-12)
+
+
+def test_losses_that_are_timed_have_their_gradients(quick):
+    for function in command.FUNCTIONS:
+        if function.name.endswith(("with_logits", "cross_entropy")):
+            x = function.source()
+            assert 0 < function.timed(x) < 10
+            assert abs(x).max() <= 1 / (x.size if x.ndim == 1 else len(x))

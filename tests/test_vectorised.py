@@ -98,7 +98,7 @@ def report(set_up_build):
     @functools.cache
     def read(kernel, instruction_set):
         folder = build.folder / "build"
-        (path,) = folder.glob(f"**/{kernel}_{instruction_set}.*/{kernel}.pyx.c")
+        (path,) = folder.glob(f"**/kernels/{kernel}_{instruction_set}.c")
         defined = {
             number: definition[1]
             for number, line in enumerate(path.read_text().splitlines(), start=1)

@@ -1,7 +1,8 @@
-"""Print the reference values of ``python -m fastlogit`` anew, from the arguments that its source has.
+"""Print the exact results of ``python -m fastlogit`` anew, from the arguments that are there.
 
-A new function needs its arguments there, and anything in the place of the results. Run it with: python
-tools/self_check_reference.py  (needs mpmath), and paste what it prints over REFERENCE.
+A new function, or another slice, needs its arguments in ``_exact_results.py``, and anything in the place of
+the results. Run it with: python tools/self_check_reference.py  (needs mpmath), and paste what it prints over
+the tables.
 """
 
 import sys
@@ -13,7 +14,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
 from reference import FUNCTIONS, clamp_bounds
 
-from fastlogit.__main__ import REFERENCE
+from fastlogit._exact_results import SLICES, TABLES
 
 
 def exact(function, x, dtype):
@@ -24,31 +25,62 @@ def exact(function, x, dtype):
     return function.value(mpmath, x)
 
 
-def decimal(value, function):
-    """21 significant digits; mpmath has no negative zero, which is the only one of a function below 0."""
-    digits = mpmath.nstr(value, 21, min_fixed=-4, max_fixed=4).replace("+", "")
-    return "-0.0" if value == 0 and function.range[1] == 0 else digits
+def exact_slice(x):
+    """Softmax, log_softmax and logsumexp, each as a list. Without any term nothing has a share."""
+    total = mpmath.fsum(mpmath.exp(value) for value in x)
+    if total == 0:
+        return [mpmath.nan] * len(x), [mpmath.nan] * len(x), [-mpmath.inf]
+    shares = [mpmath.exp(value) / total for value in x]
+    return shares, [value - mpmath.log(total) for value in x], [mpmath.log(total)]
 
 
-def reference():
+def decimal(value):
+    return mpmath.nstr(value, 21, min_fixed=-4, max_fixed=4).replace("+", "")
+
+
+def signed(value, function):
+    """mpmath has no negative zero, which is the only one of a function below 0."""
+    return "-0.0" if value == 0 and function.range[1] == 0 else decimal(value)
+
+
+def tables():
     """For each function and dtype, pairs of an argument and the exact result, as text."""
     with mpmath.workprec(400):
         return {
             (name, dtype): [
-                (x, decimal(exact(FUNCTIONS[name], mpmath.mpf(float.fromhex(x)), dtype), FUNCTIONS[name]))
+                (x, signed(exact(FUNCTIONS[name], mpmath.mpf(float.fromhex(x)), dtype), FUNCTIONS[name]))
                 for x in text.split()[::2]
             ]
-            for (name, dtype), text in REFERENCE.items()
+            for (name, dtype), text in TABLES.items()
         }
 
 
+def slices():
+    """For each dtype, a slice and its three lines of results, again and again."""
+    printed = {}
+    with mpmath.workprec(4000):  # 1 less a share may be as small as exp(-800)
+        for dtype, text in SLICES.items():
+            printed[dtype] = []
+            for line in text.strip().splitlines()[::4]:
+                arguments = line.split()
+                results = exact_slice([mpmath.mpf(float.fromhex(x)) for x in arguments])
+                printed[dtype] += [arguments, *([decimal(value) for value in row] for row in results)]
+    return printed
+
+
 def main():
-    print("REFERENCE = {")
-    for key, pairs in reference().items():
+    print("TABLES = {")
+    for key, pairs in tables().items():
         print(f'    ("{key[0]}", "{key[1]}"): """')
         fields = [f"{x} {exact}" for x, exact in pairs]
         for left, right in zip(fields[::2], fields[1::2], strict=True):
             print(f"    {left:50} {right}")
+        print('    """,')
+    print("}\n\nSLICES = {")
+    for dtype, rows in slices().items():
+        print(f'    "{dtype}": """')
+        for number, fields in enumerate(rows):
+            print(f"    {'  ' if number % 4 else ''}{' '.join(fields)}")
         print('    """,')
     print("}")
 

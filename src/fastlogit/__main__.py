@@ -6,10 +6,10 @@ The exit status is 0 if every result is as accurate as promised, and 1 if one is
 import argparse
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from time import perf_counter
 from types import ModuleType
@@ -19,152 +19,134 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastlogit
+from fastlogit._exact_results import DTYPES, EPS, RESULTS, SLICE_RESULTS
 
 Array = NDArray[Any]
 
-EPS = 1e-6
-DTYPES = ("float32", "float64")
 COPIES = 4096  # of the arguments, side by side: all threads, and every position in a vector
+LONG = 256  # how often each element stands in the slices that are long
+ROW = 1024  # elements of the slices that are timed
 ELEMENTS = 2**22
 REPEATS = 5  # at least; more while SECONDS have not passed
 SECONDS = 0.2
 
-# Argument and exact result to 21 digits, computed by mpmath with 400 bits: log(x / (1 - x)), for the
-# second with x brought into [EPS, 1 - EPS] as the dtype has them, 1 / (1 + exp(-x)) and
-# -log1p(exp(-x)). tools/self_check_reference.py prints this.
-REFERENCE = {
-    ("logit", "float32"): """
-    nan nan                                            -inf nan
-    inf nan                                            -0x1p+0 nan
-    0x1.000002p+0 nan                                  -0x0p+0 -inf
-    0x0p+0 -inf                                        0x1p+0 inf
-    0x1p-149 -103.278929903431851103                   0x1.8p-148 -102.180317614763741412
-    0x1.fffffcp-127 -87.3365448697624056428            0x1p-126 -87.3365447505531089866
-    0x1.5798eep-27 -18.4206807400298364723             0x1p-9 -6.2363695902037044342
-    0x1.ffeep-1 8.89299297309083860155                 0x1.fffffep-1 16.6355322738340408743
-    0x1.456788p-2 -0.764003232189207678104             0x1.ffep-2 -4.88281259701277165856e-4
-    0x1.fffffep-2 -1.19209289550781391172e-7           0x1p-1 0.0
-    0x1.000002p-1 2.38418579101563629377e-7            0x1.002p-1 9.76562577610225653522e-4
-    0x1.8p-1 1.0986122886681096914                     0x1.ccccccp-1 2.19722431242671511854
-    """,
-    ("logit", "float64"): """
-    nan nan                                            -inf nan
-    inf nan                                            -0x1p+0 nan
-    0x1.0000000000001p+0 nan                           -0x0p+0 -inf
-    0x0p+0 -inf                                        0x1p+0 inf
-    0x1p-1074 -744.440071921381262314                  0x1.8p-1073 -743.341459632713152623
-    0x1.ffffffffffffep-1023 -708.396418532264106446    0x1p-1022 -708.396418532264106224
-    0x1.5798ee2308c3ap-27 -18.4206807339523654012      0x1p-9 -6.2363695902037044342
-    0x1.ffee123456789p-1 8.89695195728581261369        0x1.fffffffffffffp-1 36.7368005696771012881
-    0x1.456789abcdef1p-2 -0.764003117327294005619      0x1.ffep-2 -4.88281259701277165856e-4
-    0x1.fffffffffffffp-2 -2.22044604925031308085e-16   0x1p-1 0.0
-    0x1.0000000000001p-1 4.44089209850062616169e-16    0x1.00000008p-1 3.72529029846191406681e-9
-    0x1.8p-1 1.0986122886681096914                     0x1.ccccccccccccdp-1 2.19722457733621962951
-    """,
-    ("clamped_logit", "float32"): """
-    nan nan                                            -inf -13.8155095604885339238
-    inf 13.8023179761029967967                         -0x1p+0 -13.8155095604885339238
-    0x1.000002p+0 13.8023179761029967967               -0x0p+0 -13.8155095604885339238
-    0x0p+0 -13.8155095604885339238                     0x1p+0 13.8023179761029967967
-    0x1p-149 -13.8155095604885339238                   0x1.8p-148 -13.8155095604885339238
-    0x1.fffffcp-127 -13.8155095604885339238            0x1p-126 -13.8155095604885339238
-    0x1.5798eep-27 -13.8155095604885339238             0x1p-9 -6.2363695902037044342
-    0x1.ffeep-1 8.89299297309083860155                 0x1.fffffep-1 13.8023179761029967967
-    0x1.456788p-2 -0.764003232189207678104             0x1.ffep-2 -4.88281259701277165856e-4
-    0x1.fffffep-2 -1.19209289550781391172e-7           0x1p-1 0.0
-    0x1.000002p-1 2.38418579101563629377e-7            0x1.002p-1 9.76562577610225653522e-4
-    0x1.8p-1 1.0986122886681096914                     0x1.ccccccp-1 2.19722431242671511854
-    """,
-    ("clamped_logit", "float64"): """
-    nan nan                                            -inf -13.815509557963774149
-    inf 13.8155095579350184105                         -0x1p+0 -13.815509557963774149
-    0x1.0000000000001p+0 13.8155095579350184105        -0x0p+0 -13.815509557963774149
-    0x0p+0 -13.815509557963774149                      0x1p+0 13.8155095579350184105
-    0x1p-1074 -13.815509557963774149                   0x1.8p-1073 -13.815509557963774149
-    0x1.ffffffffffffep-1023 -13.815509557963774149     0x1p-1022 -13.815509557963774149
-    0x1.5798ee2308c3ap-27 -13.815509557963774149       0x1p-9 -6.2363695902037044342
-    0x1.ffee123456789p-1 8.89695195728581261369        0x1.fffffffffffffp-1 13.8155095579350184105
-    0x1.456789abcdef1p-2 -0.764003117327294005619      0x1.ffep-2 -4.88281259701277165856e-4
-    0x1.fffffffffffffp-2 -2.22044604925031308085e-16   0x1p-1 0.0
-    0x1.0000000000001p-1 4.44089209850062616169e-16    0x1.00000008p-1 3.72529029846191406681e-9
-    0x1.8p-1 1.0986122886681096914                     0x1.ccccccccccccdp-1 2.19722457733621962951
-    """,
-    ("expit", "float32"): """
-    nan nan                                            -inf 0.0
-    inf 1.0                                            -0x0p+0 0.5
-    0x0p+0 0.5                                         -0x1p+15 1.09248880223448639556e-14231
-    -0x1.63p+9 4.47628622567512995608e-309             -0x1p+8 6.61626105670948526103e-112
-    0x1p+8 1.0                                         0x1.63p+9 1.0
-    0x1p+15 1.0                                        -0x1.ap+6 6.81355682154529851342e-46
-    -0x1.9e8p+6 9.91366667836168947945e-46             -0x1.7cp+6 5.52108227702853273172e-42
-    -0x1.5dp+6 1.28175923131474420534e-38              0x1.5dp+6 1.0
-    0x1.7cp+6 1.0                                      0x1.9e8p+6 1.0
-    0x1.ap+6 1.0                                       -0x1.3bcdeap+3 5.17576788642753621741e-5
-    -0x1.8p+0 0.182425523806356340393                  -0x1.62e43p-1 0.333333332910076822366
-    -0x1p-149 0.5                                      0x1p-126 0.5
-    0x1p-20 0.500000238418579101544                    0x1.62e43p-1 0.666666667089923177634
-    0x1.2bcdeap+1 0.912313961676697849343              0x1.0a2b2cp+4 0.999999940395816247493
-    """,
-    ("expit", "float64"): """
-    nan nan                                            -inf 0.0
-    inf 1.0                                            -0x0p+0 0.5
-    0x0p+0 0.5                                         -0x1p+15 1.09248880223448639556e-14231
-    -0x1p+10 1.91624277794797998988e-445               0x1p+10 1.0
-    0x1p+15 1.0                                        -0x1.75p+9 1.03828480951582823943e-324
-    -0x1.749p+9 2.49071577764885473013e-324            -0x1.72p+9 4.18873988004804893946e-322
-    -0x1.68p+9 2.03223080242429315287e-313             -0x1.62p+9 3.3075530036384079962e-308
-    0x1.62p+9 1.0                                      0x1.68p+9 1.0
-    0x1.72p+9 1.0                                      0x1.749p+9 1.0
-    0x1.75p+9 1.0                                      -0x1.3bcdef0123456p+3 5.17575553612039749172e-5
-    -0x1.8p+0 0.182425523806356340393                  -0x1.62e42fefa39efp-1 0.333333333333333338487
-    -0x1p-1074 0.5                                     0x1p-1022 0.5
-    0x1p-40 0.500000000000227373675                    0x1.62e42fefa39efp-1 0.666666666666666661513
-    0x1.2bcdef0123456p+1 0.912314009401115239577       0x1.0a2b2c2d2e2f2p+4 0.99999994039582627948
-    """,
-    ("log_expit", "float32"): """
-    nan nan                                            -inf -inf
-    inf -0.0                                           -0x0p+0 -0.693147180559945309417
-    0x0p+0 -0.693147180559945309417                    -0x1p+15 -3.2768e4
-    -0x1.63p+9 -710.0                                  -0x1p+8 -256.0
-    0x1p+8 -6.61626105670948526103e-112                0x1.63p+9 -4.47628622567512995608e-309
-    0x1p+15 -1.09248880223448639556e-14231             -0x1.ap+6 -104.0
-    -0x1.9e8p+6 -103.625                               -0x1.7cp+6 -95.0
-    -0x1.5dp+6 -87.25                                  0x1.5dp+6 -1.28175923131474420534e-38
-    0x1.7cp+6 -5.52108227702853273172e-42              0x1.9e8p+6 -9.91366667836168947945e-46
-    0x1.ap+6 -6.81355682154529851342e-46               -0x1.3bcdeap+3 -9.86893775297585868626
-    -0x1.8p+0 -1.7014132779827524095                   -0x1.62e43p-1 -1.0986122899378792251
-    -0x1p-149 -0.693147180559945309417                 0x1p-126 -0.693147180559945309417
-    0x1p-20 -0.69314670372290079313                    0x1.62e43p-1 -0.405465107473279615729
-    0x1.2bcdeap+1 -0.0917710919259342753425            0x1.0a2b2cp+4 -5.96041855288359742463e-8
-    """,
-    ("log_expit", "float64"): """
-    nan nan                                            -inf -inf
-    inf -0.0                                           -0x0p+0 -0.693147180559945309417
-    0x0p+0 -0.693147180559945309417                    -0x1p+15 -3.2768e4
-    -0x1p+10 -1024.0                                   0x1p+10 -1.91624277794797998988e-445
-    0x1p+15 -1.09248880223448639556e-14231             -0x1.75p+9 -746.0
-    -0x1.749p+9 -745.125                               -0x1.72p+9 -740.0
-    -0x1.68p+9 -720.0                                  -0x1.62p+9 -708.0
-    0x1.62p+9 -3.3075530036384079962e-308              0x1.68p+9 -2.03223080242429315287e-313
-    0x1.72p+9 -4.18873988004804893946e-322             0x1.749p+9 -2.49071577764885473013e-324
-    0x1.75p+9 -1.03828480951582823943e-324             -0x1.3bcdef0123456p+3 -9.86894013915741565976
-    -0x1.8p+0 -1.7014132779827524095                   -0x1.62e42fefa39efp-1 -1.09861228866810967593
-    -0x1p-1074 -0.693147180559945309417                0x1p-1022 -0.693147180559945309417
-    0x1p-40 -0.693147180559490562066                   0x1.62e42fefa39efp-1 -0.405465108108164389708
-    0x1.2bcdef0123456p+1 -0.0917710396145391342901     0x1.0a2b2c2d2e2f2p+4 -5.9604175496848886026e-8
-    """,
-}
-for _dtype in DTYPES:  # softplus(x) is -log_expit(-x)
-    _fields = (f"-{field}".removeprefix("--") for field in REFERENCE["log_expit", _dtype].split())
-    REFERENCE["softplus", _dtype] = " ".join(_fields).replace("-nan", "nan")
+
+def probabilities() -> Array:
+    return np.random.default_rng(0).random(ELEMENTS)
 
 
-def probabilities(n: int) -> Array:
-    return np.random.default_rng(0).random(n)
+def log_odds() -> Array:
+    return np.random.default_rng(0).normal(0, 4, ELEMENTS)
 
 
-def log_odds(n: int) -> Array:
-    return np.random.default_rng(0).normal(0, 4, n)
+def rows() -> Array:
+    return log_odds().reshape(-1, min(ELEMENTS, ROW))
+
+
+@cache
+def labels(n: int, classes: int) -> Array:
+    return np.random.default_rng(1).integers(0, classes, n)
+
+
+def decimals(text: str) -> list[Decimal]:
+    return [Decimal(field) for field in text.split()]
+
+
+def floats(arguments: list[str], dtype: str) -> Array:
+    return np.array([float.fromhex(argument) for argument in arguments], dtype)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What came of some arguments, and what should have."""
+
+    arguments: list[str]
+    got: Array  # along the last axis the results, along the first one copies of them
+    exact: list[Decimal]
+    sizes: list[Decimal]  # the numbers in whose last places the errors are measured
+
+
+@dataclass(frozen=True)
+class Function:
+    """One row of both tables."""
+
+    name: str  # in RESULTS or SLICE_RESULTS
+    label: str
+    call: Callable[..., Any]
+    source: Callable[[], Array]  # arguments of the size that users have
+    timed: Callable[[Array], object]  # in place where the function can be
+    scipy: Callable[[ModuleType, Array], object] | None  # the same by scipy.special
+    bound: float  # the error in ulp that the results must stay below
+
+    def results(self, dtype: str) -> Iterator[Results]:
+        raise NotImplementedError
+
+
+class Elementwise(Function):
+    """``call`` is of an array and out=."""
+
+    @classmethod
+    def of(cls, name: str, source: Callable[[], Array]) -> "Elementwise":
+        """A function that takes the array alone, and has the same name in SciPy."""
+        call = getattr(fastlogit, name)
+        return cls(
+            name, f"{name}(x)", call, source, lambda x: call(x, out=x),
+            lambda special, x: getattr(special, name)(x, out=x), bound=1.0,
+        )
+
+    def results(self, dtype: str) -> Iterator[Results]:
+        fields = RESULTS[self.name, dtype].split()
+        x = np.tile(floats(fields[::2], dtype), (COPIES, 1))
+        self.call(x, out=x)
+        exact = decimals(" ".join(fields[1::2]))
+        yield Results(fields[::2], x, exact, exact)
+
+
+class BinaryLoss(Function):
+    """``call`` is of logits and targets. The loss of x and 0, and that of -x and 1, is softplus(x)."""
+
+    def results(self, dtype: str) -> Iterator[Results]:
+        fields = RESULTS["softplus", dtype].split()
+        x = np.tile(floats(fields[::2], dtype), (COPIES, 1))
+        exact = decimals(" ".join(fields[1::2]))
+        for target, logits in enumerate((x, -x)):
+            arguments = [f"{float(logit).hex()}, {target}" for logit in logits[0]]
+            yield Results(arguments, self.call(logits, np.full_like(x, target)), exact, exact)
+
+
+def logarithm(n: int) -> Decimal:
+    with localcontext(prec=60):
+        return Decimal(n).ln()
+
+
+@dataclass(frozen=True)
+class OfSlices(Function):
+    """``call`` is of an array and an axis, which its result has too."""
+
+    repeated: Callable[[Decimal, int], Decimal]  # the result where each element of a slice is repeated
+    unit_of_largest: bool = False  # errors are measured in that of the largest element, if it is larger
+
+    def results(self, dtype: str) -> Iterator[Results]:
+        """Along the last axis and across the others, of slices of four elements and of long ones."""
+        table = SLICE_RESULTS[self.name, dtype]
+        slices = np.array([floats(arguments.split(), dtype) for arguments, _ in table])
+        largest = [Decimal(max(elements)) for elements in slices.tolist()]
+        for repeats, suffix in (1, ""), (LONG, f", each {LONG} times"):
+            exact = [[self.repeated(value, repeats) for value in decimals(results)] for _, results in table]
+            per_slice = len(exact[0])
+            arguments = [f"[{text}]{suffix}" for text, _ in table for _ in range(per_slice)]
+            sizes = [
+                max(abs(value), abs(most)) if self.unit_of_largest and value.is_finite() else value
+                for values, most in zip(exact, largest, strict=True)
+                for value in values
+            ]
+            block = np.repeat(slices, repeats, axis=1)
+            for axis in (1, 2):
+                x = np.moveaxis(np.tile(block, (COPIES // repeats, 1, 1)), 2, axis).copy()
+                got = np.moveaxis(self.call(x, axis), axis, 2)
+                got = np.moveaxis(got.reshape(*got.shape[:2], per_slice, -1), 3, 1)
+                got = got.reshape(-1, len(arguments))
+                yield Results(arguments, got, [value for values in exact for value in values], sizes)
 
 
 def scipy_clamped_logit(special: ModuleType, x: Array) -> None:
@@ -172,44 +154,86 @@ def scipy_clamped_logit(special: ModuleType, x: Array) -> None:
     special.logit(x, out=x)
 
 
-@dataclass(frozen=True)
-class Function:
-    """One row of both tables. A new function needs one more, and its lines in REFERENCE."""
-
-    name: str  # in REFERENCE
-    label: str
-    call: Callable[..., Any]  # of the array and out=
-    typical: Callable[[int], Array]  # n arguments of the size that users have
-    scipy_call: Callable[[ModuleType, Array], object]  # of scipy.special and the array: the same
-    bound: float = 1.0  # the error in ulp that the result must stay below
-
-    @classmethod
-    def of(cls, name: str, typical: Callable[[int], Array]) -> "Function":
-        """A function that takes the array alone, and has the same name in SciPy."""
-        call = getattr(fastlogit, name)
-        return cls(name, f"{name}(x)", call, typical, lambda special, x: getattr(special, name)(x, out=x))
-
-    def in_place(self, x: Array) -> None:
-        self.call(x, out=x)
+def losses_of_labels(x: Array, axis: int) -> Array:
+    """The cross-entropy of a slice for each of the four numbers in it as the label."""
+    shape = x.shape[:axis] + x.shape[axis + 1 :]
+    step = x.shape[axis] // 4
+    losses = [
+        fastlogit.cross_entropy(x, np.full(shape, label), axis=axis, reduction="none")
+        for label in range(0, 4 * step, step)
+    ]
+    return np.stack(losses, axis)
 
 
-FUNCTIONS = [
-    Function.of("logit", probabilities),
-    Function(
+FUNCTIONS: list[Function] = [
+    Elementwise.of("logit", probabilities),
+    Elementwise(
         "clamped_logit",
         "logit(x, 1e-6)",
         partial(fastlogit.logit, eps=EPS),
         probabilities,
+        lambda x: fastlogit.logit(x, EPS, out=x),
         scipy_clamped_logit,
+        bound=1.0,
     ),
-    Function.of("expit", log_odds),
-    Function.of("log_expit", log_odds),
-    Function.of("softplus", log_odds),
+    Elementwise.of("expit", log_odds),
+    Elementwise.of("log_expit", log_odds),
+    Elementwise.of("softplus", log_odds),
+    OfSlices(
+        "softmax",
+        "softmax(x)",
+        lambda x, axis: fastlogit.softmax(x, axis, out=x),
+        rows,
+        lambda x: fastlogit.softmax(x, -1, out=x),
+        lambda special, x: special.softmax(x, -1),
+        bound=2.0,
+        repeated=lambda value, n: value / n,
+    ),
+    OfSlices(
+        "log_softmax",
+        "log_softmax(x)",
+        lambda x, axis: fastlogit.log_softmax(x, axis, out=x),
+        rows,
+        lambda x: fastlogit.log_softmax(x, -1, out=x),
+        lambda special, x: special.log_softmax(x, -1),
+        bound=2.0,
+        repeated=lambda value, n: value - logarithm(n),
+    ),
+    OfSlices(
+        "logsumexp",
+        "logsumexp(x)",
+        lambda x, axis: fastlogit.logsumexp(x, axis, keepdims=True),
+        rows,
+        lambda x: fastlogit.logsumexp(x, -1),
+        lambda special, x: special.logsumexp(x, -1),
+        bound=2.0,
+        repeated=lambda value, n: value + logarithm(n),
+        unit_of_largest=True,
+    ),
+    BinaryLoss(
+        "binary_cross_entropy_with_logits",
+        "binary_cross_entropy_with_logits(x, y)",
+        partial(fastlogit.binary_cross_entropy_with_logits, reduction="none"),
+        log_odds,
+        lambda x: fastlogit.binary_cross_entropy_with_logits(x, labels(x.size, 2), grad=x),
+        None,
+        bound=2.0,
+    ),
+    OfSlices(
+        "cross_entropy",
+        "cross_entropy(x, y)",
+        losses_of_labels,
+        rows,
+        lambda x: fastlogit.cross_entropy(x, labels(*x.shape), grad=x),
+        None,
+        bound=2.0,
+        repeated=lambda value, n: value + logarithm(n),
+    ),
 ]
 
 
-def ulp_error(got: float, exact: Decimal, dtype: str) -> float:
-    """Distance of a float from a decimal in units in the last place of that decimal in the dtype.
+def ulp_error(got: float, exact: Decimal, size: Decimal, dtype: str) -> float:
+    """Distance of a float from a decimal, in units in the last place of a number of that size in the dtype.
 
     NaN, infinities and zeros are right, sign included, or infinitely wrong.
     """
@@ -221,38 +245,44 @@ def ulp_error(got: float, exact: Decimal, dtype: str) -> float:
     if not math.isfinite(got):
         return math.inf
     info = np.finfo(dtype)
-    exponent = max(math.frexp(nearest)[1] - 1, info.minexp) if nearest else info.minexp
+    unit_of = float(size)
+    exponent = max(math.frexp(unit_of)[1] - 1, info.minexp) if unit_of else info.minexp
     with localcontext(prec=60):
         return float(abs(Decimal(got) - exact) / Decimal(2.0 ** (exponent - info.nmant)))
 
 
 def check(function: Function, dtype: str) -> tuple[float, list[str]]:
     """Maximum error in ulp, and for each wrong result a line that says what it should have been."""
-    fields = REFERENCE[function.name, dtype].split()
-    arguments, exact = fields[::2], [Decimal(field) for field in fields[1::2]]
-    x = np.tile(np.array([float.fromhex(argument) for argument in arguments], dtype), (COPIES, 1))
-    function.in_place(x)
-    errors = [ulp_error(got, value, dtype) for got, value in zip(x[0].tolist(), exact, strict=True)]
-    wrong = [
-        f"{function.label} of {dtype} {argument} is {got}, should be {value} ({error:.3g} ulp off)"
-        for argument, got, value, error in zip(arguments, x[0], exact, errors, strict=True)
-        if not error < function.bound
-    ]
-    if not np.array_equal(x, np.broadcast_to(x[0], x.shape), equal_nan=True):
-        wrong.append(f"{function.label} of {dtype}: an argument gives other results in other positions")
-    return max(errors), wrong
+    largest, wrong = 0.0, []
+    for results in function.results(dtype):
+        copy = results.got[0]
+        errors = [
+            ulp_error(got, exact, size, dtype)
+            for got, exact, size in zip(copy.tolist(), results.exact, results.sizes, strict=True)
+        ]
+        largest = max(largest, *errors)
+        wrong += [
+            f"{function.label} of {dtype} {argument} is {got}, should be {exact} ({error:.3g} ulp off)"
+            for argument, got, exact, error in zip(
+                results.arguments, copy, results.exact, errors, strict=True
+            )
+            if not error < function.bound
+        ]
+        if not np.array_equal(results.got, np.broadcast_to(copy, results.got.shape), equal_nan=True):
+            wrong.append(f"{function.label} of {dtype}: an argument gives other results in other positions")
+    return largest, wrong
 
 
 def self_check() -> bool:
     """Print the error of every function; whether all are as they should be."""
     print("Self-check against exact results; the largest error in units in the last place (ulp):\n")
-    print(f"  {'function':16}{'dtype':10}{'max ulp':>10}{'allowed':>10}")
+    print(f"  {'function':40}{'dtype':9}{'max ulp':>9}{'allowed':>9}")
     failures = []
     for function in FUNCTIONS:
         for dtype in DTYPES:
             error, wrong = check(function, dtype)
             allowed, verdict = f"< {function.bound:g}", "FAILED" if wrong else "ok"
-            print(f"  {function.label:16}{dtype:10}{error:10.3f}{allowed:>10}  {verdict}")
+            print(f"  {function.label:40}{dtype:9}{error:9.3f}{allowed:>9}  {verdict}")
             failures += wrong
     print()
     for line in failures:
@@ -273,11 +303,14 @@ def nanoseconds(call: Callable[[Array], object], source: Array) -> float:
 
 
 def beside_scipy(special: ModuleType, function: Function, x: Array, ours: float) -> str:
+    nothing = f"{'–':>9}{'–':>9}"
+    if function.scipy is None:
+        return nothing
     try:
-        theirs = nanoseconds(partial(function.scipy_call, special), x)
+        theirs = nanoseconds(partial(function.scipy, special), x)
     except AttributeError:  # older versions lack some of the functions
-        return f"{'–':>10}{'–':>10}"
-    return f"{theirs:10.2f}{theirs / ours:10.1f}"
+        return nothing
+    return f"{theirs:9.2f}{theirs / ours:9.1f}"
 
 
 def print_speed() -> None:
@@ -290,14 +323,15 @@ def print_speed() -> None:
     except ImportError:
         pass
     print(f"Nanoseconds per element, {ELEMENTS:,} elements in place, best of {REPEATS} or more.")
+    print(f"Slices are rows of {ROW:,}; the losses are means, with their gradients.")
     print(f"Threads: {fastlogit.get_num_threads()} for fastlogit; {beside}.\n")
-    header = f"  {'function':16}{'dtype':10}{'fastlogit':>9}"
-    print(header + (f"{'SciPy':>10}{'ratio':>10}" if special else ""))
+    header = f"  {'function':40}{'dtype':9}{'fastlogit':>9}"
+    print(header + (f"{'SciPy':>9}{'ratio':>9}" if special else ""))
     for function in FUNCTIONS:
         for dtype in DTYPES:
-            x = function.typical(ELEMENTS).astype(dtype)
-            ours = nanoseconds(function.in_place, x)
-            line = f"  {function.label:16}{dtype:10}{ours:9.2f}"
+            x = function.source().astype(dtype)
+            ours = nanoseconds(function.timed, x)
+            line = f"  {function.label:40}{dtype:9}{ours:9.2f}"
             if special:
                 line += beside_scipy(special, function, x, ours)
             print(line)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 FORKED_NOT_EXECUTED = 0x40  # PF_FORKNOEXEC in include/linux/sched.h
 
@@ -25,11 +26,21 @@ def is_forked() -> bool:
     return bool(int(flags) & FORKED_NOT_EXECUTED)
 
 
+def libgomp_names() -> tuple[str, ...]:
+    """How the name of our runtime begins: that of a wheel is beside the package, named after its content."""
+    bundled = Path(__file__).parents[1] / "fastlogit.libs"
+    return tuple(path.name for path in bundled.glob("libgomp*")) or ("libgomp.so.1",)
+
+
 def is_libgomp_loaded() -> bool:
-    """Whether a library has brought the runtime that fastlogit will then share."""
+    """Whether a library has brought the runtime that fastlogit will then share.
+
+    The loader goes by the name: another wheel with a copy of the same content has the one that we shall use.
+    """
+    names = libgomp_names()
     try:
         with open("/proc/self/maps") as file:
-            return any(line.rstrip().rpartition("/")[2].startswith("libgomp.so.1") for line in file)
+            return any(line.rstrip().rpartition("/")[2].startswith(names) for line in file)
     except OSError:
         return False
 

@@ -6,67 +6,65 @@
 #include <stddef.h>
 #include <string.h>
 
-#if defined(__GNUC__) && defined(__AVX__)
+#if defined(__AVX__)
+#include <immintrin.h>
 #define FASTLOGIT_TILE_BYTES 32
 
-typedef float fastlogit_floats __attribute__((vector_size(32)));
-typedef double fastlogit_doubles __attribute__((vector_size(32)));
-typedef float fastlogit_four_floats __attribute__((vector_size(16)));
-typedef double fastlogit_two_doubles __attribute__((vector_size(16)));
+static inline __m256 fastlogit_join32(const char *first, const char *second)
+{
+    return _mm256_insertf128_ps(
+        _mm256_castps128_ps256(_mm_loadu_ps((const float *)first)), _mm_loadu_ps((const float *)second), 1);
+}
+
+static inline __m256d fastlogit_join64(const char *first, const char *second)
+{
+    return _mm256_insertf128_pd(
+        _mm256_castpd128_pd256(_mm_loadu_pd((const double *)first)), _mm_loadu_pd((const double *)second), 1);
+}
+
+/* Pairs of floats, exchanged as doubles. */
+static inline void fastlogit_store_pairs(
+    __m256 first, __m256 second, char *target, ptrdiff_t target_stride)
+{
+    __m256d a = _mm256_castps_pd(first), b = _mm256_castps_pd(second);
+    _mm256_storeu_pd((double *)target, _mm256_unpacklo_pd(a, b));
+    _mm256_storeu_pd((double *)(target + target_stride), _mm256_unpackhi_pd(a, b));
+}
 
 static inline void fastlogit_transpose_tile32(
     const char *source, ptrdiff_t source_stride, char *target, ptrdiff_t target_stride)
 {
-    fastlogit_floats low[4], high[4], pair[8];
+    __m256 low[4], high[4];
     int i;
     /* Rows i and i + 4 meet in one vector: their first four columns in low, the others in high. */
     for (i = 0; i < 4; i++) {
-        fastlogit_four_floats first, second;
-        memcpy(&first, source + i * source_stride, 16);
-        memcpy(&second, source + (i + 4) * source_stride, 16);
-        low[i] = __builtin_shufflevector(first, second, 0, 1, 2, 3, 4, 5, 6, 7);
-        memcpy(&first, source + i * source_stride + 16, 16);
-        memcpy(&second, source + (i + 4) * source_stride + 16, 16);
-        high[i] = __builtin_shufflevector(first, second, 0, 1, 2, 3, 4, 5, 6, 7);
+        const char *row = source + i * source_stride, *other = row + 4 * source_stride;
+        low[i] = fastlogit_join32(row, other);
+        high[i] = fastlogit_join32(row + 16, other + 16);
     }
-    for (i = 0; i < 4; i += 2) {
-        pair[i] = __builtin_shufflevector(low[i], low[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
-        pair[i + 1] = __builtin_shufflevector(low[i], low[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
-        pair[i + 4] = __builtin_shufflevector(high[i], high[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
-        pair[i + 5] = __builtin_shufflevector(high[i], high[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
-    }
-    for (i = 0; i < 8; i += 4) {
-        low[0] = __builtin_shufflevector(pair[i], pair[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
-        low[1] = __builtin_shufflevector(pair[i], pair[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
-        low[2] = __builtin_shufflevector(pair[i + 1], pair[i + 3], 0, 1, 8, 9, 4, 5, 12, 13);
-        low[3] = __builtin_shufflevector(pair[i + 1], pair[i + 3], 2, 3, 10, 11, 6, 7, 14, 15);
-        memcpy(target + i * target_stride, &low[0], sizeof low[0]);
-        memcpy(target + (i + 1) * target_stride, &low[1], sizeof low[1]);
-        memcpy(target + (i + 2) * target_stride, &low[2], sizeof low[2]);
-        memcpy(target + (i + 3) * target_stride, &low[3], sizeof low[3]);
+    for (i = 0; i < 2; i++) {
+        const __m256 *four = i ? high : low;
+        char *rows = target + 4 * i * target_stride;
+        fastlogit_store_pairs(
+            _mm256_unpacklo_ps(four[0], four[1]), _mm256_unpacklo_ps(four[2], four[3]), rows, target_stride);
+        fastlogit_store_pairs(
+            _mm256_unpackhi_ps(four[0], four[1]), _mm256_unpackhi_ps(four[2], four[3]),
+            rows + 2 * target_stride, target_stride);
     }
 }
 
 static inline void fastlogit_transpose_tile64(
     const char *source, ptrdiff_t source_stride, char *target, ptrdiff_t target_stride)
 {
-    fastlogit_doubles low[2], high[2], row[4];
     int i;
     for (i = 0; i < 2; i++) {
-        fastlogit_two_doubles first, second;
-        memcpy(&first, source + i * source_stride, 16);
-        memcpy(&second, source + (i + 2) * source_stride, 16);
-        low[i] = __builtin_shufflevector(first, second, 0, 1, 2, 3);
-        memcpy(&first, source + i * source_stride + 16, 16);
-        memcpy(&second, source + (i + 2) * source_stride + 16, 16);
-        high[i] = __builtin_shufflevector(first, second, 0, 1, 2, 3);
+        const char *column = source + i * 16;
+        char *rows = target + 2 * i * target_stride;
+        __m256d even = fastlogit_join64(column, column + 2 * source_stride);
+        __m256d odd = fastlogit_join64(column + source_stride, column + 3 * source_stride);
+        _mm256_storeu_pd((double *)rows, _mm256_unpacklo_pd(even, odd));
+        _mm256_storeu_pd((double *)(rows + target_stride), _mm256_unpackhi_pd(even, odd));
     }
-    row[0] = __builtin_shufflevector(low[0], low[1], 0, 4, 2, 6);
-    row[1] = __builtin_shufflevector(low[0], low[1], 1, 5, 3, 7);
-    row[2] = __builtin_shufflevector(high[0], high[1], 0, 4, 2, 6);
-    row[3] = __builtin_shufflevector(high[0], high[1], 1, 5, 3, 7);
-    for (i = 0; i < 4; i++)
-        memcpy(target + i * target_stride, &row[i], sizeof row[i]);
 }
 
 #else
