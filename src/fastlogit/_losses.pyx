@@ -356,7 +356,7 @@ def binary_cross_entropy_with_logits(
     cdef double total = 0
     cdef int failed, threads
     cdef bint single
-    environment = DefaultEnvironment()
+    _environment = DefaultEnvironment()
     arguments = Call("binary_cross_entropy_with_logits")
     arguments.check_reduction(reduction)
     z = arguments.logits(logits)
@@ -579,7 +579,7 @@ def cross_entropy(
     cdef int failed, threads, class_axis
     cdef Py_ssize_t size
     cdef bint single
-    environment = DefaultEnvironment()
+    _environment = DefaultEnvironment()
     arguments = Call("cross_entropy")
     arguments.check_reduction(reduction)
     z = arguments.logits(logits)
