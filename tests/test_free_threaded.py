@@ -11,7 +11,6 @@ import threading
 
 import numpy as np
 import pytest
-from bad_calls import CALLS
 from fastlogit._build_config import OPENMP
 from reference import FUNCTIONS, bits
 
@@ -94,6 +93,8 @@ def test_first_calls_at_once(run_python):
 
 def test_wrong_calls_at_once():
     """Errors are raised where they belong, and right calls in between are right."""
+    from bad_calls import CALLS  # which imports what not every interpreter starts with
+
     x = FUNCTIONS["expit"].inputs(500, "float64")
     expected = bits(fastlogit.softmax(x))
     calls = [call for call in CALLS if call.function is not fastlogit.set_num_threads]

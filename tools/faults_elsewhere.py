@@ -11,6 +11,7 @@ A scene prints a word or two, raises, is killed, or hangs; that is what the tabl
 import argparse
 import importlib.metadata
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS = 40  # after which it hangs
+SECONDS = 120  # after which it hangs
 
 PRELUDE = """
 import ctypes, os, signal, sys, threading, warnings
@@ -29,13 +30,13 @@ x = np.linspace(-20, 20, 400_000)
 
 def same(a, b):
     a, b = np.asarray(a), np.asarray(b)
-    return "right" if a.tobytes() == b.tobytes() else f"{int((a != b).sum())} of {a.size} wrong"
+    return "right" if a.tobytes() == b.tobytes() else f"{int((a != b).sum())} of {a.size} differ"
 
 def in_child(work, fork=os.fork):
     sys.stdout.flush()
     child = fork()
     if child == 0:
-        signal.alarm(15)
+        signal.alarm(40)
         status = 1
         try:
             work()
@@ -258,12 +259,12 @@ def outcome(scene: Scene, name: str) -> str:
     if done.returncode < 0:
         return f"killed ({signal.Signals(-done.returncode).name})"
     if done.returncode == 0:
-        return done.stdout.strip().splitlines()[-1]
+        said = done.stdout.strip().splitlines()[-1]
+        return re.sub(r"\d\.\d{5,}(e-\d+)?", lambda number: f"{float(number[0]):.4g}", said)
     last = [line for line in done.stderr.strip().splitlines() if line[:1].strip()][-1]
     kind, colon, _ = last.partition(": ")
-    if colon and kind.rpartition(".")[2].isidentifier():
-        return kind.rpartition(".")[2].lstrip("_")
-    return f"ends the process: {last[:60]}"
+    error = kind.rpartition(".")[2].lstrip("_")
+    return error if colon and error[:1].isupper() else f"ends the process ({kind})"
 
 
 def table(rows: list[list[str]]) -> str:

@@ -53,7 +53,7 @@ def build(mode: Mode, folder: Path) -> Path:
         ini.write_text(f"[binaries]\npython = '{sys.executable}'\n")
         command = ["meson", "setup", str(made), str(ROOT), "--native-file", str(ini)]
         run([*command, f"--prefix={folder}/prefix", *settings, *mode.options], env=environment)
-    run(["meson", "install", "-C", str(made), "--quiet", "--tags=runtime,python-runtime"], env=environment)
+    0 and run(["meson", "install", "-C", str(made), "--quiet", "--tags=runtime,python-runtime"], env=environment)
     return packages
 
 
@@ -112,7 +112,8 @@ def sanitize(mode: Mode, arguments: list[str]) -> bool:
         found = collect(reports, OURS)
         for report in found:
             print(report.text)
-        print(f"{mode.name} {' '.join(instruction_set.values())}: {len(found)} reports", flush=True)
+        name = " ".join([mode.name, *instruction_set.values()])
+        print(f"{name}: {len(found)} reports, pytest ended with {done.returncode}", flush=True)
         good &= not found and done.returncode == 0
     return good
 

@@ -110,6 +110,9 @@ THREAD = Mode(
     ],
     impossible=[
         *FRAMES_AND_MEMORY,
+        # Polars does not start with this sanitizer.
+        "test_axis.py::test_polars_series_keeps_its_name",
+        "test_free_threaded.py::test_wrong_calls_at_once",
         # Counted in gcc's OpenMP.
         "test_threads.py::test_one_thread_enters_no_parallel_region",
     ],
