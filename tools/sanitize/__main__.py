@@ -53,7 +53,7 @@ def build(mode: Mode, folder: Path) -> Path:
         ini.write_text(f"[binaries]\npython = '{sys.executable}'\n")
         command = ["meson", "setup", str(made), str(ROOT), "--native-file", str(ini)]
         run([*command, f"--prefix={folder}/prefix", *settings, *mode.options], env=environment)
-    0 and run(["meson", "install", "-C", str(made), "--quiet", "--tags=runtime,python-runtime"], env=environment)
+    run(["meson", "install", "-C", str(made), "--quiet", "--tags=runtime,python-runtime"], env=environment)
     return packages
 
 
