@@ -169,6 +169,26 @@ def test_threadpoolctl(run_python):
     assert printed.strip() == "[4, 2, 4, 2, 3]"
 
 
+@needs_openmp
+def test_limit_of_threadpoolctl_that_is_the_default(run_python):
+    """OpenMP says the same number with it and without, so it limits nothing that asks for more."""
+    pytest.importorskip("threadpoolctl", reason="threadpoolctl is not installed")
+    printed = run_python(
+        "import fastlogit\n"
+        "from threadpoolctl import threadpool_limits\n"
+        "numbers = []\n"
+        "for asked in (2, 4, 6):\n"
+        "    fastlogit.set_num_threads(asked)\n"
+        "    for limit in (3, 4, 5):\n"
+        "        with threadpool_limits(limits=limit, user_api='openmp'):\n"
+        "            numbers.append(fastlogit.get_num_threads())\n"
+        "    numbers.append(fastlogit.get_num_threads())\n"
+        "print(numbers)\n",
+        OMP_NUM_THREADS="4",
+    )
+    assert printed.strip() == "[2, 2, 2, 2, 3, 4, 4, 4, 3, 6, 6, 6]"
+
+
 # Threads really run
 
 FAULTS_OF_EACH_THREAD = """if True:
