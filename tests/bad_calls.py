@@ -3,6 +3,7 @@
 Read by test_bad_input.py and by ``tools/soak.py``.
 """
 
+import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -47,6 +48,10 @@ class BadCall:
     error: type[Exception] | tuple[type[Exception], ...]
     message: str  # a regular expression
 
+
+CONTAINERS = {"masked array": lambda x: np.ma.MaskedArray(x, x == x[0, 0])}
+if find_spec("pandas"):
+    CONTAINERS["DataFrame"] = lambda x: importlib.import_module("pandas").DataFrame(x)
 
 OTHER_WEIGHTS = {BINARY: "pos_weight", CLASSES: "sample_weight"}
 
@@ -115,6 +120,8 @@ def rows_of_weights() -> Iterator[Row]:
             yield f"b: {kind}", lambda make=make: weighted(make()), error, message.replace("X", "b")
     for kind, (b, error, message) in OF_WEIGHTS.items():
         yield kind, lambda b=b: weighted(b), error, message
+        for container, make in CONTAINERS.items():
+            yield f"{kind}, {container}", lambda b=b, make=make: ((make(x()),), {"b": b}), error, message
     for flag in ("keepdims", "return_sign"):
         for kind, (value, message) in OF_FLAGS.items():
             options = {flag: value}

@@ -42,6 +42,9 @@ def run_python():
         environment["PYTHONPATH"] = os.pathsep.join(
             [str(Path(fastlogit.__file__).parents[1]), str(Path(__file__).parent)]
         )
+        # What this Python itself was started with comes first: a sanitizer, by tools/sanitize.
+        if variables.get("LD_PRELOAD") and "LD_PRELOAD" in environment:
+            variables["LD_PRELOAD"] = f"{environment['LD_PRELOAD']}:{variables['LD_PRELOAD']}"
         for name, value in variables.items():
             environment.pop(name, None)
             if value is not None:

@@ -12,7 +12,7 @@ from argument_pool import FUNCTIONS, arbitrary, check
 
 pytestmark = pytest.mark.once
 
-EXAMPLES = 5000
+EXAMPLES = 8000
 
 
 def test_arbitrary_arguments():

@@ -5,7 +5,13 @@ import pytest
 from floating_point import MODES, known
 from reference import FUNCTIONS
 
-from fastlogit import log_softmax, logsumexp, softmax
+from fastlogit import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    log_softmax,
+    logsumexp,
+    softmax,
+)
 
 pytestmark = pytest.mark.once
 
@@ -47,6 +53,15 @@ for slices in (softmax, log_softmax, logsumexp):
             f"{slices.__name__} of nan": lambda call=slices: call(STRANGE, axis=1),
         }
     )
+GRADIENT = np.empty_like(X)
+for loss, y in ((binary_cross_entropy_with_logits, X), (cross_entropy, [2, 0, 1])):
+    for reduction in ("mean", "none"):
+        CALLS[f"{loss.__name__}, {reduction}"] = lambda call=loss, y=y, reduction=reduction: (
+            call(X, y, reduction=reduction, grad=GRADIENT), GRADIENT
+        )  # fmt: skip
+    CALLS[f"{loss.__name__} of integers"] = lambda call=loss, y=y: call(np.repeat(ODD // 2**50, 3, 0), y)
+    CALLS[f"{loss.__name__} of halves"] = lambda call=loss, y=y: call(X.astype("f2"), y)
+CALLS["cross_entropy of probabilities"] = lambda: cross_entropy(X, X, X[0], label_smoothing=0.1)
 CALLS["softmax of halves into float32"] = lambda: softmax(X.astype("g"), 1, out=np.zeros((3, 3), "f4"))
 CALLS["weights"] = lambda: logsumexp(LONG, axis=1, b=WEIGHTS, return_sign=True)
 CALLS["weights of integers"] = lambda: logsumexp(X[:1], axis=1, b=ODD)

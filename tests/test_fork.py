@@ -57,6 +57,8 @@ SCENE = """if True:
         calls = [function.call for function in FUNCTIONS.values()]
         calls += [function.ufunc for function in FUNCTIONS.values()]
         calls += [lambda x: fastlogit.softmax(x.reshape(300, -1), 1), lambda x: fastlogit.logsumexp(x, b=x)]
+        loss, classes = fastlogit.binary_cross_entropy_with_logits, fastlogit.cross_entropy
+        calls += [lambda x: loss(x, x > 0), lambda x: classes(x.reshape(300, -1), np.arange(300))]
         for call in calls:
             for dtype in ("float32", "float64"):
                 several = call(x.astype(dtype))

@@ -184,6 +184,71 @@ def test_slices_of_all_lengths(memories, name, dtype):
     check_slices(memories, name, dtype, ALL_SLICES, ALL_SLICE_LENGTHS)
 
 
+def losses(call):
+    """As a function whose result is the gradient."""
+
+    def compute(x, out, *others, **options):
+        call(x, *others, grad=out, reduction="sum", **options)
+        return out
+
+    return compute
+
+
+def check_losses(memories, dtype, counts, lengths):
+    """Gradients of logits, targets and weights that all end, or begin, beside forbidden pages."""
+    itemsize = np.dtype(dtype).itemsize
+    pool = (np.random.default_rng(29).normal(size=20_000) * 8).astype(dtype)
+    binary = losses(fastlogit.binary_cross_entropy_with_logits)
+    classes = losses(fastlogit.cross_entropy)
+    for count, n, axis in itertools.product(counts, lengths, (0, 1)):
+        shape = (count, n) if axis else (n, count)
+        values = np.resize(pool, shape)
+        kinds = {
+            "i1": np.resize(np.arange(n), count).astype("i1"),
+            "i8": np.resize(np.arange(n), count).astype("i8"),
+            dtype: np.abs(values) % 1,
+        }
+        for (target_type, y), step, (at_end, away) in itertools.product(kinds.items(), (1, 2, -1), PLACES):
+            size = np.dtype(target_type).itemsize
+            order = (1, 0)
+            strides = strides_in_bytes(shape, order, itemsize, step)
+            y_order = order if y.ndim == 2 else (0,)
+            y_strides = strides_in_bytes(y.shape, y_order, size, step)
+
+            def place(at_end=at_end, away=away, values=values, strides=strides):
+                return memories[0].place(values, strides, at_end, away)
+
+            def place_target(at_end=at_end, away=away, y=y, y_strides=y_strides):
+                return memories[2].place(y, y_strides, at_end, away)
+
+            def place_out(at_end=at_end, away=away, values=values, order=order):
+                out_strides = strides_in_bytes(values.shape, order, itemsize, 1)
+                return memories[1].place(np.zeros_like(values), out_strides, at_end, away)
+
+            target = place_target()
+            call = lambda x, out, y=target, axis=axis: classes(x, out, y, axis=axis)  # noqa: E731
+            x = place()
+            check(call, x, x, memories[:1])
+            check(call, place(), place_out(), memories)
+            if y.ndim == 2:
+                target = place_target()
+                call = lambda x, out, y=target: binary(x, out, y, y, pos_weight=y)  # noqa: E731
+                x = place()
+                check(call, x, x, memories[:1])
+                check(call, place(), place_out(), memories)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_losses(memories, dtype):
+    check_losses(memories, dtype, SLICES, SLICE_LENGTHS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_losses_of_all_lengths(memories, dtype):
+    check_losses(memories, dtype, ALL_SLICES, ALL_SLICE_LENGTHS)
+
+
 @pytest.fixture(scope="module")
 def long_memories():
     return Memory(3000), Memory(3000)

@@ -30,7 +30,11 @@ def test_keyboard_interrupt(run_python, threads):
     fastlogit.expit(x[:100_000])  # starts the threads
     def softmax(x, out):
         return fastlogit.softmax(x.reshape(-1, 64), 1, out=out.reshape(-1, 64))
-    for call in (fastlogit.expit, softmax):
+    def gradient(x, out):
+        fastlogit.cross_entropy(x.reshape(-1, 64), x.reshape(-1, 64)[:, 1] > 0, grad=out.reshape(-1, 64),
+                                reduction="sum")
+        return out
+    for call in (fastlogit.expit, softmax, gradient):
         x.fill(0)
         expected = call(x[:64].copy(), out=np.empty(64))
         inside = threading.Event()
@@ -75,6 +79,11 @@ def test_result_that_no_memory_can_hold(run_python):
     calls = [function.call for function in FUNCTIONS.values()]
     calls += [function.ufunc for function in FUNCTIONS.values()]
     calls += [lambda x: fastlogit.softmax(x, 1), lambda x: fastlogit.log_softmax(x, 0)]
+    def of_labels(x):
+        return fastlogit.cross_entropy(x, np.arange(len(x)), axis=1, reduction="none", grad=np.empty_like(x))
+    def binary(x):
+        return fastlogit.binary_cross_entropy_with_logits(x, x, reduction="none")
+    calls += [of_labels, binary]
     calls += [lambda x: fastlogit.expit(x.view("i8")), lambda x: fastlogit.softmax(x.view("i8"), 1)]
     for call in calls:
         call(x[:1])
@@ -93,6 +102,8 @@ def test_result_that_no_memory_can_hold(run_python):
     fastlogit.logsumexp(x.view("i8"), 1)  # needs no memory of that size
     for call in (fastlogit.expit, fastlogit.softmax, fastlogit.log_softmax):
         call(x, out=x)  # needs no memory of that size
+    fastlogit.cross_entropy(x, x[:, 0] > 0, grad=x)
+    fastlogit.binary_cross_entropy_with_logits(x, np.broadcast_to(True, x.shape), grad=x)
     print('done')
     """)
     assert printed == "done\n"

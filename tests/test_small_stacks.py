@@ -42,6 +42,18 @@ CALLS = """if True:
                     yield lambda y=y: fastlogit.logsumexp(y, 0, b=y), dtype
                     cancelling = y - y.mean(axis=0)
                     yield lambda y=cancelling: fastlogit.logsumexp(np.ones_like(y), 0, b=y), dtype
+            labels, weights = np.arange(300), np.linspace(0, 1, 1000)
+            for x in (scores.astype(dtype), far.astype(dtype)):
+                for options in ({}, {"grad": np.empty_like(x)}, {"hess": np.empty_like(x)}):
+                    def losses(x=x, options=options):
+                        loss, classes = fastlogit.binary_cross_entropy_with_logits, fastlogit.cross_entropy
+                        for y in (x, x[::-1]):
+                            yield loss(y, y > 0, weights, pos_weight=weights, **options)
+                            yield classes(y, labels, weights, label_smoothing=0.1, **options)
+                            yield classes(y, weights + 0 * y, **options)
+                        yield classes(x.T, labels % 7, axis=0, **{k: v.T for k, v in options.items()})
+                        yield from options.values()
+                    yield lambda losses=losses: np.concatenate([np.ravel(part) for part in losses()]), "f8"
         x = scores[:3].astype(np.longdouble)
         yield lambda: fastlogit.ufuncs.softplus(x), "float64"
         yield lambda: fastlogit.softmax(x, 1), "float64"
@@ -169,6 +181,9 @@ def test_memory_that_cannot_be_had(run_python, tmp_path):
                 expected = call(x, 0).tobytes()
                 in_new_thread(lambda: (refuse(x, call, 0), call(x, 0)))
                 assert call(x, 0).tobytes() == expected
+            y = np.resize(scores, (30, 10)).astype(dtype)
+            loss = lambda y, axis, **_: fastlogit.cross_entropy(y, np.arange(30) % 10, grad=y)
+            in_new_thread(lambda: refuse(y, loss, 0))
     # More threads than before need more, and what was there before still serves fewer.
     x = scores.copy()
     with fastlogit.num_threads(2):

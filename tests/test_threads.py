@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import threading
 
 import numpy as np
@@ -168,6 +167,26 @@ def test_threadpoolctl(run_python):
         OMP_NUM_THREADS="4",
     )
     assert printed.strip() == "[4, 2, 4, 2, 3]"
+
+
+@needs_openmp
+def test_limit_of_threadpoolctl_that_is_the_default(run_python):
+    """OpenMP says the same number with it and without, so it limits nothing that asks for more."""
+    pytest.importorskip("threadpoolctl", reason="threadpoolctl is not installed")
+    printed = run_python(
+        "import fastlogit\n"
+        "from threadpoolctl import threadpool_limits\n"
+        "numbers = []\n"
+        "for asked in (2, 4, 6):\n"
+        "    fastlogit.set_num_threads(asked)\n"
+        "    for limit in (3, 4, 5):\n"
+        "        with threadpool_limits(limits=limit, user_api='openmp'):\n"
+        "            numbers.append(fastlogit.get_num_threads())\n"
+        "    numbers.append(fastlogit.get_num_threads())\n"
+        "print(numbers)\n",
+        OMP_NUM_THREADS="4",
+    )
+    assert printed.strip() == "[2, 2, 2, 2, 3, 4, 4, 4, 3, 6, 6, 6]"
 
 
 # Threads really run
@@ -501,12 +520,21 @@ def run_together(works):
             future.result()
 
 
+def gradient_of_the_binary_loss(x, out):
+    fastlogit.binary_cross_entropy_with_logits(x, np.zeros(x.shape, bool), grad=out)
+
+
+def gradient_of_the_loss_of_classes(x, out):
+    fastlogit.cross_entropy(x, 5, grad=out)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_many_python_threads_on_parts_of_one_array(dtype):
     """64 of them write parts that share cache lines; what is not theirs they leave."""
     fastlogit.set_num_threads(2)
     calls = [function.call for function in FUNCTIONS.values()]
     calls += [lambda x, out, f=f: f(x, -1, out=out) for f in (fastlogit.softmax, fastlogit.log_softmax)]
+    calls += [gradient_of_the_binary_loss, gradient_of_the_loss_of_classes]
     x = np.resize(FUNCTIONS["logit"].inputs(5000, dtype), 64 * 20_011)
     cuts = [slice(k * 20_011, (k + 1) * 20_011) for k in range(64)]
     for parts in (cuts, [slice(k, None, 64) for k in range(64)]):
@@ -524,7 +552,14 @@ def test_many_python_threads_on_parts_of_one_array(dtype):
 def test_many_python_threads_read_one_input():
     fastlogit.set_num_threads(2)
     x = FUNCTIONS["expit"].inputs(60_000, "float64")
-    expected = {function: bits(function(x)) for function in (fastlogit.expit, fastlogit.softmax)}
+    functions = [
+        fastlogit.expit,
+        fastlogit.softmax,
+        lambda x: fastlogit.binary_cross_entropy_with_logits(x, target, reduction="none"),
+        lambda x: fastlogit.cross_entropy(x.reshape(600, -1), labels, reduction="none"),
+    ]
+    target, labels = x > 0, np.arange(600) % 100
+    expected = {function: bits(function(x)) for function in functions}
     before = x.tobytes()
 
     def work():
@@ -575,11 +610,3 @@ def test_limits_of_threadpoolctl_in_some_threads():
             np.testing.assert_array_equal(bits(fastlogit.softmax(x)), expected)
 
     run_together([limited] + [unlimited] * 4)
-
-
-@pytest.mark.skipif(
-    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has one lock for all threads"
-)
-def test_free_threaded_python_stays_so(run_python):
-    printed = run_python("import sys, fastlogit; print(sys._is_gil_enabled())", PYTHON_GIL=None)
-    assert printed == "False\n"

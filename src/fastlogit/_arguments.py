@@ -135,6 +135,16 @@ def as_mask(name: str, where: Any) -> Mask:
     return mask
 
 
+def shape_with_weights(name: str, a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(a.shape, b.shape)
+    except ValueError as error:
+        raise ValueError(
+            f"{name}: b has shape {b.shape}, which does not broadcast against the shape {a.shape} of a; "
+            "give it that shape, or lengths of 1"
+        ) from error
+
+
 def mask_for(name: str, where: Any, shape: tuple[int, ...], out: object) -> Mask:
     """`where` in the shape of the argument, without a copy unless `out` lies in the same memory."""
     mask = as_mask(name, where)

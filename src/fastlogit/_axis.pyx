@@ -4,8 +4,8 @@ import numpy as np
 
 from fastlogit import _isa, _longdouble
 from fastlogit._arguments import (
-    as_array, check_cast, check_flag, check_out, check_real, checked_axes, mask_for, share_memory,
-    with_numpy_dtype, working_dtype,
+    as_array, check_cast, check_flag, check_out, check_real, checked_axes, mask_for, shape_with_weights,
+    share_memory, with_numpy_dtype, working_dtype,
 )
 from fastlogit._blocks import blocks
 from fastlogit._containers import check_no_series, container_of, counting, into, numbers_in
@@ -532,19 +532,13 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
         dtype = working_dtype(
             np.result_type(np.empty(0, dtype or x.dtype), b if isinstance(b, (int, float)) else weights)
         ) or np.dtype(np.longdouble)
-        try:
-            kept_shape = np.broadcast_shapes(x.shape, weights.shape)
-            # What is repeated is converted before, once, and little beside the whole.
-            if weights.shape != kept_shape:
-                weights = converted(weights, dtype)
-            if x.shape != kept_shape:
-                x = converted(x, dtype)
-            x, weights = np.broadcast_arrays(x, weights)
-        except ValueError as error:
-            raise ValueError(
-                f"logsumexp: b has shape {weights.shape}, which does not broadcast against the shape "
-                f"{x.shape} of a; give it that shape, or lengths of 1"
-            ) from error
+        kept_shape = shape_with_weights("logsumexp", x, weights)
+        # What is repeated is converted before, once, and little beside the whole.
+        if weights.shape != kept_shape:
+            weights = converted(weights, dtype)
+        if x.shape != kept_shape:
+            x = converted(x, dtype)
+        x, weights = np.broadcast_arrays(x, weights)
     where = counting("logsumexp", where, missing, x.shape)
     where = counting("logsumexp", where, weights_missing, x.shape)
     if where is not True:

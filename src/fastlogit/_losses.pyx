@@ -10,10 +10,12 @@ from fastlogit._arguments import (
 )
 from fastlogit._containers import check_labels, check_no_series, labelled_like, numbers_in
 
+cimport cython
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
 from fastlogit._arrays cimport same_elements_or_apart
+from fastlogit._environment cimport enter_default, fenv_t, fesetenv
 from fastlogit._threads cimport threads_for
 from fastlogit.kernels.binary_loss cimport binary_loss_kernels, binary_losses
 from fastlogit.kernels.cross_entropy cimport (
@@ -57,6 +59,23 @@ cdef dict NUMBER_TYPES = {
     np.dtype(np.int64): INT64,
     np.dtype(np.uint64): UINT64,
 }
+
+
+@cython.final
+cdef class DefaultEnvironment:
+    """The floating-point environment of a call, until this is let go: by the return, or by an exception.
+
+    NumPy rounds where it casts, and a mean is divided here: by the rules of the caller, and trapped as the
+    caller says, without this.
+    """
+
+    cdef fenv_t caller
+
+    def __cinit__(self):
+        enter_default(&self.caller)
+
+    def __dealloc__(self):
+        fesetenv(&self.caller)
 
 
 # ---- arguments -------------------------------------------------------------------------------------
@@ -337,6 +356,7 @@ def binary_cross_entropy_with_logits(
     cdef double total = 0
     cdef int failed, threads
     cdef bint single
+    _environment = DefaultEnvironment()
     arguments = Call("binary_cross_entropy_with_logits")
     arguments.check_reduction(reduction)
     z = arguments.logits(logits)
@@ -559,6 +579,7 @@ def cross_entropy(
     cdef int failed, threads, class_axis
     cdef Py_ssize_t size
     cdef bint single
+    _environment = DefaultEnvironment()
     arguments = Call("cross_entropy")
     arguments.check_reduction(reduction)
     z = arguments.logits(logits)

@@ -178,8 +178,9 @@ def set_num_threads(n):
     Parameters
     ----------
     n : int
-        At least 1. More threads than CPUs are allowed. A limit that OpenMP is given later, for
-        instance by threadpoolctl, still holds.
+        At least 1. More threads than CPUs are allowed. A lower limit that OpenMP is given later, for
+        instance by threadpoolctl, still holds, if it is below the number that OpenMP began with: one that
+        equals it cannot be told from none.
 
     Raises
     ------

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fastlogit._arguments import check_real
+from fastlogit._arguments import check_real, shape_with_weights
 from fastlogit._containers import Array, counting, numbers_in
 
 
@@ -44,7 +44,7 @@ def add(function: Callable[..., Any], a: Any, axis: Any, options: dict[str, Any]
     if isinstance(a, np.matrix) and axis is not None:
         options["keepdims"] = True
     b, b_missing = (None, None) if options["b"] is None else numbers_in(name, "b", options["b"])
-    shape = values.shape if b is None else np.broadcast_shapes(values.shape, b.shape)
+    shape = values.shape if b is None else shape_with_weights(name, values, b)
     for hidden in (missing, b_missing):
         options["where"] = counting(name, options["where"], hidden, shape)
     results = function(values, axis, **{**options, "b": b})

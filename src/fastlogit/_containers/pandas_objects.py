@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastlogit._arguments import checked_axes
+from fastlogit._arguments import checked_axes, shape_with_weights
 from fastlogit._containers import Array, check_labels, counting, numbers_in
 
 NULLABLE = "nullable"
@@ -192,7 +192,7 @@ def add(function: Callable[..., Any], a: Any, axis: Any, options: dict[str, Any]
         values, missing = numbers(name, "a", a)
         kinds = [None]
     b, b_missing = (None, None) if options["b"] is None else numbers_in(name, "b", options["b"])
-    shape = values.shape if b is None else np.broadcast_shapes(values.shape, b.shape)
+    shape = values.shape if b is None else shape_with_weights(name, values, b)
     where = options["where"]
     for hidden in (missing, b_missing):
         where = counting(name, where, hidden, shape)

@@ -98,7 +98,8 @@ cdef inline double target_of(
     const cross_entropies *call, const group_work *work, Py_ssize_t lane, Py_ssize_t position
 ) noexcept nogil:
     """What a class is to have, with all weights."""
-    cdef double weight, target
+    # All types of numbers are read below; gcc thinks of values that are none of them, and warns.
+    cdef double weight = 1, target = 1
     take_class_weights(call, position, position + 1, &weight)
     if has_labels(call):
         target = 1 if position == work.label[lane] else 0
