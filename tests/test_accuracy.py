@@ -277,7 +277,7 @@ def test_neighbours_in_log_expit_are_at_most_one_unit_out_of_order(
     print(f"{instruction_set}: {back.size} of {x.size} neighbours out of order")
     assert (back == 1).all()
     if instruction_set in ("v3", "v4"):  # so dense that it sees them
-        assert back.size > 0
+        assert 0 < back.size < 20e-6 * x.size  # docs and docstring: about 10 in 10^6
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,9 @@ A sample of 10^8 random elements had shown at most 1.93 where these rows gave up
 those of mpmath with 300 bits.
 """
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from reference import AXIS_BOUND_ULP
@@ -14,6 +17,7 @@ from fastlogit import _isa
 mpmath = pytest.importorskip("mpmath", reason="the exact results are mpmath's")
 
 SEED = 8
+RESULTS = Path(__file__).parents[1] / "docs" / "measured" / "results.json"
 
 
 def unit(value, dtype):
@@ -108,6 +112,28 @@ def test_one_ahead_of_many(name):
     assert worst[0] <= AXIS_BOUND_ULP, worst
 
 
+def worst_rows():
+    """Those of the last campaign that are written down: "value x copies, ..."."""
+    for key, libraries in json.loads(RESULTS.read_text("utf-8"))["errors"].items():
+        dtype, name = key.split()
+        texts = {
+            entry["row"]
+            for library, errors in libraries.items()
+            if library.startswith("fastlogit ")
+            for entry in errors["worst"]
+            if entry.get("row")
+        }
+        for i, text in enumerate(sorted(texts)):
+            yield pytest.param(name, dtype, text, id=f"{name}-{dtype}-{i}")
+
+
+@pytest.mark.parametrize(("name", "dtype", "text"), list(worst_rows()))
+def test_worst_rows_of_the_last_campaign(name, dtype, text):
+    runs = [run.partition(" x ") for run in text.split(", ")]
+    x = row(*((value, int(copies or 1)) for value, _, copies in runs)).astype(dtype)
+    assert largest_error(name, x) <= AXIS_BOUND_ULP
+
+
 def below_powers_of_two(dtype):
     """N equal elements, one that brings its share to just below a power of two, and perhaps one more."""
     rng = np.random.default_rng(SEED)
@@ -131,6 +157,23 @@ def test_results_just_below_powers_of_two(name, dtype):
     """There a relative error counts double."""
     worst = max((largest_error(name, x), i) for i, x in enumerate(below_powers_of_two(dtype)))
     assert worst[0] <= AXIS_BOUND_ULP, worst
+
+
+def test_tails_of_others_are_not_lost_beside_that_of_the_largest():
+    """logsumexp near 0, in units of half its logarithm: 1.968 ulp while others of 2^-24 were enough.
+
+    Of 63 others each is just above a power of two, with a tail of nearly half a unit. They are added in such
+    an order that at each of six additions a sixth of all tails is just too small beside that of the first.
+    """
+    x = np.empty((4, 16), np.float32)
+    x[:, 1::2] = float.fromhex("-0x1.57c5dap+4")
+    x[:, 2::4] = float.fromhex("-0x1.4caf9cp+4")
+    x[:, 4::8] = float.fromhex("-0x1.416b68p+4")
+    x[:, 8] = float.fromhex("-0x1.361eaap+4")
+    x[2:, 0] = float.fromhex("-0x1.2b4162p+4")
+    x[1, 0] = float.fromhex("-0x1.202018p+4")
+    x[0, 0] = float.fromhex("-0x1.7f57ecp-25")
+    assert largest_error("logsumexp", x.ravel()) <= 1.75  # the bound of docs/slice-errors.rst
 
 
 @pytest.mark.parametrize("count", [2**22, 2**23])

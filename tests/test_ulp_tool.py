@@ -17,8 +17,8 @@ pytestmark = [
 
 sys.path.append(str(Path(__file__).parents[1] / "tools"))
 
-from ulp import campaign, mpfr, promises  # noqa: E402
-from ulp.findings import Errors  # noqa: E402
+from ulp import bounds, campaign, mpfr, promises  # noqa: E402
+from ulp.findings import WORST, Errors  # noqa: E402
 from ulp.oracle import Oracle  # noqa: E402
 from ulp.tasks import FUNCTIONS, count_unordered, measure  # noqa: E402
 
@@ -94,8 +94,11 @@ def test_lists_of_worst_inputs_merge():
 
     total = errors(0.9, 0.7, 0.5)
     total.add(errors(0.8, 0.7, 0.6, 0.4))
-    assert [entry["ulp"] for entry in total.worst] == [0.9, 0.8, 0.7, 0.6, 0.5]
-    assert total.threshold() == 0.5
+    assert [entry["ulp"] for entry in total.worst] == [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]
+    assert total.threshold() == -np.inf
+    total.add(errors(*(i / 100 for i in range(WORST))))
+    assert [entry["ulp"] for entry in total.worst][6:] == [0.09, 0.08, 0.07, 0.06]
+    assert total.threshold() == 0.06
 
 
 def measured(dtype, ulp=0.25, misrounded=0, libraries=("fastlogit v3",)):
@@ -264,3 +267,59 @@ def test_row_in_a_table():
     assert report.row_of(entry) == "``0x1p+0, -0x1.8p-1 x 9``, element 1"
     assert report.row_of(entry | {"row": ", ".join(["0x1p+0"] * 20)}) == "family, row 3"
     assert report.row_of(entry | {"row": None}) == "family, row 3"
+
+
+# The results of the last campaign
+
+
+def last_results():
+    path = Path(__file__).parents[1] / "docs" / "measured" / "results.json"
+    return json.loads(path.read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def report():
+    pytest.importorskip("matplotlib", reason="the report draws plots")
+    from ulp import report
+
+    return report
+
+
+def test_worst_inputs_of_the_last_campaign_are_literals(report):
+    assert list(report.new_literals(last_results())) == []
+
+
+def test_exhaustions_and_proofs_are_of_the_present_code():
+    assert list(bounds.stale(last_results(), bounds.saved_proofs())) == []
+
+
+def test_table_of_bounds_is_that_of_the_saved_results(report):
+    path = Path(__file__).parents[1] / "docs" / "measured" / "bounds.inc"
+    table = bounds.lines(last_results(), bounds.saved_proofs(), report.table, report.row_of)
+    assert table in path.read_text("utf-8")
+    rows = list(bounds.rows(last_results(), bounds.saved_proofs()))
+    assert len(rows) == 2 * len(DTYPES) * (len(PUBLIC) + 3)
+
+
+def spoilt(results, **changes):
+    errors = {library: row | changes for library, row in results["errors"]["float32 expit"].items()}
+    return results | {"errors": results["errors"] | {"float32 expit": errors}}
+
+
+def test_no_bound_without_a_proof_or_all_inputs():
+    results, proofs = last_results(), bounds.saved_proofs()
+    with pytest.raises(LookupError, match="float32, fastlogit v3: 4,294,967,295 inputs"):
+        list(bounds.rows(spoilt(results, inputs=2**32 - 1), proofs))
+    with pytest.raises(LookupError, match="no proof of softmax"):
+        list(bounds.rows(results, [row for row in proofs if row["formula"] != "softmax"]))
+    beyond = [row | {"proven": 0.5} if row["formula"] == "logit" else row for row in proofs]
+    with pytest.raises(LookupError, match=r"beyond 0\.5"):
+        list(bounds.rows(results, beyond))
+
+
+def test_exhaustion_of_other_code_is_none():
+    results = last_results()
+    results["code"] = results["code"] | {"float32 expit": "another"}
+    assert list(bounds.stale(results, bounds.saved_proofs())) == [
+        "float32 expit has changed since all its inputs were tried"
+    ]

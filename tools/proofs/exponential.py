@@ -95,3 +95,8 @@ def pieces(fused, with_tail=False):
         (low, high, found[with_tail] + polynomial_error() * exp(high))
         for (low, high), found in zip(wider, roundings(fused), strict=True)
     ]
+
+
+def bound(fused):
+    """Of 1 + p + p_tail, in half units in the last place of 1, relative to exp(r)."""
+    return max(error / exp(low) for low, _, error in pieces(fused, with_tail=True)) * 2.0**53

@@ -160,15 +160,22 @@ def translated(name, returned, arguments, body):
     return ast.unparse(ast.fix_missing_locations(module))
 
 
-def functions(arithmetic, fused):
-    """The functions of these files by name, over the numbers of `arithmetic`."""
+def definitions(fused):
+    """Constants by name, and (name, return type, arguments, body) of each function, of the files above."""
     modules = [(KERNELS / f"{name}.pxd").read_text() for name in ("doubles", "formulas", "terms")]
     header = (KERNELS / "arithmetic.h").read_text()
     wrappers = (KERNELS / "arithmetic.pxd").read_text()
-    space = dict(arithmetic.builtins(fused))
-    for name, (c_type, value) in chain.from_iterable(defined_constants(pxd).items() for pxd in modules):
-        space[name] = arithmetic.constant(value, c_type)
+    constants = dict(chain.from_iterable(defined_constants(pxd).items() for pxd in modules))
     found = [*c_functions(header, fused), *chain.from_iterable(map(pxd_functions, [wrappers, *modules]))]
+    return constants, found
+
+
+def functions(arithmetic, fused):
+    """The functions of these files by name, over the numbers of `arithmetic`."""
+    constants, found = definitions(fused)
+    space = dict(arithmetic.builtins(fused))
+    for name, (c_type, value) in constants.items():
+        space[name] = arithmetic.constant(value, c_type)
     for name, returned, parameters, body in found:
         if "any_real" in str(parameters) or name in space:  # numbers do the latter themselves
             continue

@@ -23,6 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ulp import ROOT, tasks
+from ulp.bounds import code_of_functions
 from ulp.findings import Findings
 from ulp.inputs import Climb, EveryFloat32, Neighbourhoods, Strata
 from ulp.libraries import PEERS, ROW_FUNCTIONS, Libraries, builds, end_with_parent
@@ -108,6 +109,7 @@ def source():
     return {
         "commit": git("rev-parse", "HEAD"),
         "uncommitted changes": bool(git("status", "--porcelain", "--untracked-files=no", "src")),
+        "code": code_of_functions(),
     }
 
 

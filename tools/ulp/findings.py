@@ -6,7 +6,7 @@ Inputs and results are kept as hexadecimal floats, which leave no doubt about th
 import math
 from dataclasses import asdict, dataclass, field, fields
 
-WORST = 5  # inputs that are listed for each function, type and library
+WORST = 10  # inputs that are listed for each function, type and library
 
 
 @dataclass

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from reference import FUNCTIONS as TESTED
 from reference import PUBLIC as ELEMENTWISE
 
+from ulp import bounds
 from ulp.findings import Errors
 
 FUNCTIONS = (*ELEMENTWISE, "softmax", "log_softmax", "logsumexp")
@@ -88,9 +89,10 @@ def new_literals(results):
     for function, _, libraries in by_function(results):
         known = {float.fromhex(x) for x, _ in TESTED[function].literals} if function in TESTED else set()
         worst = {
-            errors["worst"][0]["input"]
+            entry["input"]
             for name, errors in libraries.items()
-            if function in TESTED and is_fastlogit(name) and errors["worst"]
+            if function in TESTED and is_fastlogit(name)
+            for entry in errors["worst"]
         }
         yield from ((function, x) for x in sorted(worst) if float.fromhex(x) not in known)
 
@@ -195,10 +197,15 @@ def of_both(first, second):
     return more | {"worst": both.worst}
 
 
+def code_of(results):
+    """Digests by type and function: of each, those of the campaign whose counts stand."""
+    return results.get("code", results["source"].get("code", {}))
+
+
 def combined(campaigns):
     """The results of the first campaign with those of others; a profile is of what has tried most."""
     (results, profiles), *others = campaigns
-    results = {**results, "added": []}
+    results = {**results, "added": results.get("added", []), "code": dict(code_of(results))}
     for more, more_profiles in others:
         added = set()
         for part in ("errors", "comparisons"):
@@ -207,6 +214,8 @@ def combined(campaigns):
                 for name, value in tried.items():
                     if part == "errors" and value["inputs"] > known.get(name, {"inputs": 0})["inputs"]:
                         added.add((key, name))
+                        if key in code_of(more):
+                            results["code"][key] = code_of(more)[key]
                         if name in more_profiles.get(key, {}):
                             profiles.setdefault(key, {})[name] = more_profiles[key][name]
                     known[name] = of_both(known.get(name, value), value)
@@ -339,6 +348,8 @@ def write(folder, results, profiles):
     tables = [make(results) for make in makers]
     heading = ".. Made by python tools/ulp report.\n"
     (folder / "tables.inc").write_text("\n".join([heading, provenance(results), *tables]), "utf-8")
+    bounds_table = bounds.lines(results, bounds.saved_proofs(), table, row_of)
+    (folder / "bounds.inc").write_text("\n".join([heading, bounds_table]), "utf-8")
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
     for dtype in ("float32", "float64"):
         if any(key.startswith(dtype) for key in profiles):

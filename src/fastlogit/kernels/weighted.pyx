@@ -28,8 +28,8 @@ cdef enum:
     # of the sum, and the power of two, times 2^HEADROOM, stays a normal number.
     MOST_BELOW = 700
     # What terms may weigh in units of their sum, so that two doubles have its digits: a term is known to
-    # 0.027 half units, 0.11 units of a result between 1/8 and 1/4.
-    MOST_CANCELLED = 8
+    # 0.04 half units, 0.16 units of a result between 1/8 and 1/4.
+    MOST_CANCELLED = 4
     # Exponents that a double takes: others are added as logarithms.
     MOST_EXPONENT = 900
 
