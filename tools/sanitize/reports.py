@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-
-# Frames that valgrind's reports are told apart by: a copy or a kernel. Further out, all of CPython, which reads
+# Frames that valgrind's reports are told apart by: a copy or a kernel. Further out CPython, which reads
 # what nobody has written, is called from here and there.
 NEAREST = 3
 
