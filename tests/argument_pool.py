@@ -168,6 +168,12 @@ def written(case: Case, result: Any) -> tuple[Any, ...]:
     return (*(result if isinstance(result, tuple) else (result,)), *derivatives)
 
 
+def comparable(result: Any) -> Any:
+    """A NaN that is an object is not equal to another."""
+    result = np.asarray(result)
+    return result.astype(float) if result.dtype == object and result[()] is not None else result
+
+
 def check(case: Case) -> str:
     """Run it; what came: "answered" or the class of the exception."""
     memory = bases(case)
@@ -195,6 +201,7 @@ def check(case: Case) -> str:
         return "answered"
     expected = reference.run()
     for one, other in zip(written(case, got), written(reference, expected), strict=True):
-        seen = ~np.ma.getmaskarray(one) if isinstance(one, np.ma.MaskedArray) else ...
-        np.testing.assert_array_equal(np.asarray(one)[seen], np.asarray(other)[seen])
+        mask = np.ma.getmask(one)  # NumPy gives out the mask of a shorter x, which is none
+        seen = ~mask if np.shape(mask) == np.shape(one) else ...
+        np.testing.assert_array_equal(comparable(one)[seen], comparable(other)[seen])
     return "answered"

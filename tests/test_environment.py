@@ -18,6 +18,7 @@ pytestmark = pytest.mark.once
 X = np.array([[0.1, 0.3, 0.7], [0.9, 0.01, 0.5], [1e-5, 0.25, 0.99999]])
 ODD = np.array([[2**53 + 1, 2**62 + 3, -(2**53) - 1]])  # between two numbers of float64
 LONG = X.astype("g") / 3
+WIDE = np.repeat(ODD // 2**50, 3, 0)
 WEIGHTS = X - 0.4
 STRANGE = X * [np.nan, 1, np.inf]
 
@@ -53,14 +54,14 @@ for slices in (softmax, log_softmax, logsumexp):
             f"{slices.__name__} of nan": lambda call=slices: call(STRANGE, axis=1),
         }
     )
-GRADIENT = np.empty_like(X)
+GRADIENT, HALVES = np.empty_like(X), X.astype("f2")
 for loss, y in ((binary_cross_entropy_with_logits, X), (cross_entropy, [2, 0, 1])):
     for reduction in ("mean", "none"):
         CALLS[f"{loss.__name__}, {reduction}"] = lambda call=loss, y=y, reduction=reduction: (
             call(X, y, reduction=reduction, grad=GRADIENT), GRADIENT
         )  # fmt: skip
-    CALLS[f"{loss.__name__} of integers"] = lambda call=loss, y=y: call(np.repeat(ODD // 2**50, 3, 0), y)
-    CALLS[f"{loss.__name__} of halves"] = lambda call=loss, y=y: call(X.astype("f2"), y)
+    CALLS[f"{loss.__name__} of integers"] = lambda call=loss, y=y: call(WIDE, y)
+    CALLS[f"{loss.__name__} of halves"] = lambda call=loss, y=y: call(HALVES, y)
 CALLS["cross_entropy of probabilities"] = lambda: cross_entropy(X, X, X[0], label_smoothing=0.1)
 CALLS["softmax of halves into float32"] = lambda: softmax(X.astype("g"), 1, out=np.zeros((3, 3), "f4"))
 CALLS["weights"] = lambda: logsumexp(LONG, axis=1, b=WEIGHTS, return_sign=True)

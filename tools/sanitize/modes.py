@@ -29,6 +29,10 @@ FRAMES_AND_MEMORY = [
     "test_small_stacks.py",
     "test_resources.py::test_result_that_no_memory_can_hold",
     "test_threads.py::test_threads_that_cannot_be_started",
+    *(
+        f"test_{tests}.py::test_in_place_does_not_raise_the_peak_of_resident_memory"
+        for tests in ("axis", "binary_loss_bits", "cross_entropy_bits", "elementwise")
+    ),
 ]
 
 
@@ -95,7 +99,8 @@ THREAD = Mode(
     options=["-Db_sanitize=thread", "-Db_lundef=false"],
     flags=["-fsanitize=thread"],
     faults=["a_race"],
-    command=lambda reports: ["env"],
+    # Where memory lies at random it may lie where the sanitizer has its own.
+    command=lambda reports: ["setarch", "-R"],
     environment=thread_environment,
     tests=[
         "test_threads.py",

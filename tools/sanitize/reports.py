@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+# Frames that valgrind's reports are told apart by: a copy or a kernel. Further out CPython, which reads
+# what nobody has written, is called from here and there.
+NEAREST = 3
+
 
 @dataclass(frozen=True)
 class Report:
@@ -13,7 +17,9 @@ class Report:
 
 
 def of_valgrind(text: str) -> Iterator[str]:
-    # A process that is killed leaves the last element open.
+    if "</error>" not in text:
+        return
+    # A process that is killed, or becomes another program, leaves the last element open.
     if not text.rstrip().endswith("</valgrindoutput>"):
         text = text[: text.rfind("</error>") + len("</error>")] + "</valgrindoutput>"
     for error in ElementTree.fromstring(text).iter("error"):
@@ -23,7 +29,7 @@ def of_valgrind(text: str) -> Iterator[str]:
         frames = [
             f"    {frame.findtext('fn', '?')} ({frame.findtext('obj', '?')})" for frame in error.iter("frame")
         ]
-        yield "\n".join([what, *frames])
+        yield "\n".join([what, *frames[:NEAREST]])
 
 
 def of_sanitizer(text: str) -> Iterator[str]:

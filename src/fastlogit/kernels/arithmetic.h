@@ -130,4 +130,15 @@ static inline fastlogit_environment fastlogit_enter(void)
 static inline void fastlogit_leave(fastlogit_environment caller) { fesetenv(&caller); }
 #endif
 
+/* What stands there has been computed by now, and is read anew after this. No compiler knows that arithmetic
+   depends on the environment: it may move what it has in registers before the entrance, or behind the exit. */
+static inline void fastlogit_pin(void *number)
+{
+#if defined(__GNUC__)
+    __asm__ volatile("" : : "r"(number) : "memory");
+#else
+    (void)*(volatile char *)number;
+#endif
+}
+
 #endif

@@ -34,6 +34,7 @@ cdef extern from "arithmetic.h" nogil:
         pass
     environment enter "fastlogit_enter"() noexcept
     void leave "fastlogit_leave"(environment caller) noexcept
+    void pin "fastlogit_pin"(void *number) noexcept
 
 
 ctypedef long double longdouble

@@ -13,7 +13,9 @@ from libc.float cimport DBL_MIN
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from fastlogit.kernels.arithmetic cimport bits32, bits64, enter, environment, float32, float64, leave, real
+from fastlogit.kernels.arithmetic cimport (
+    bits32, bits64, enter, environment, float32, float64, leave, pin, real,
+)
 from fastlogit.kernels.clamp cimport clamp_bounds
 from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kernels, function_pointer
 from fastlogit.kernels.formulas cimport (
@@ -245,10 +247,15 @@ cdef void compute_slab(
 cdef inline job make_job(real *tag, const elementwise_kernel *kernel, double eps) noexcept nogil:
     cdef environment caller = enter()
     cdef real lower = <real> kernel.lower, upper = <real> kernel.upper
+    cdef job task
     if kernel.clamped:
+        pin(&eps)
         clamp_bounds[real](eps, &lower, &upper)
+    # A job has them as doubles: the caller may have switched off the subnormal numbers that these are.
+    task = job(kernel.block, lower, upper)
+    pin(&task)
     leave(caller)
-    return job(kernel.block, lower, upper)
+    return task
 
 
 cdef void transform_array(
