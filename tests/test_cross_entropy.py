@@ -51,6 +51,8 @@ SPECIAL = [
     ([nan, 0], 1, nan, [nan, nan], [nan, nan]),
     ([inf, nan], 0, nan, [nan, nan], [nan, nan]),
     ([inf, -inf, nan], 0, nan, [nan] * 3, [nan] * 3),
+    ([1, nan, 0, -inf], 3, nan, [nan] * 4, [nan] * 4),
+    ([-inf, nan], 0, nan, [nan, nan], [nan, nan]),
 ]
 
 

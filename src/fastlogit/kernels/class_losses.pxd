@@ -43,9 +43,12 @@ cdef inline pair relative_sum(real *tag, const relative_sums *sums, Py_ssize_t l
 
 
 cdef inline double add_log(real *tag, pair sum, double distance, double distance_low) noexcept nogil:
-    """distance + log(sum), where exp of the tail of the distance is 1 + tail to all digits that count."""
+    """distance + log(sum), where exp of the tail of the distance is 1 + tail to all digits that count.
+
+    NaN where the sum is, also at an infinite distance.
+    """
     cdef double total = log_positive[real](NULL, sum.high, sum.low + sum.high * distance_low, distance)
-    return total if fabs(distance) < INFINITY else distance
+    return total if fabs(distance) < INFINITY else distance + (sum.high - sum.high)
 
 
 cdef inline void find_losses_of_labels(real *tag, group_work *work, Py_ssize_t width) noexcept nogil:
