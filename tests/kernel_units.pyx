@@ -19,7 +19,11 @@ from fastlogit.kernels.staging cimport stage_lane, stage_panel, unstage_lane, un
 from fastlogit.kernels.strided cimport (
     add_axis, add_masked_axis, append_axis, begin_walk, merge_axes, pad_axes, walk,
 )
+from fastlogit.kernels.tuning cimport tune
 
+from fastlogit import _tuning
+
+tune(_tuning.SIZES)
 if begin_scratch():
     raise MemoryError("the system has no key left (pthread_key_create)")
 

@@ -8,7 +8,7 @@ import warnings
 from contextlib import contextmanager
 from math import ceil
 
-from fastlogit import _build_config, _isa, _runtime
+from fastlogit import _build_config, _isa, _runtime, _tuning
 
 cdef extern from "_openmp.h":
     int omp_get_max_threads() noexcept nogil
@@ -267,6 +267,7 @@ def show_config():
           f"{', '.join(_isa.supported())} on this processor, {_isa.chosen} chosen")
     print(f"  OpenMP:           {openmp}")
     print(f"  threads:          {get_num_threads()}{' (forked in a parallel region)' if here.serial else ''}")
+    print(f"  sizes:            {' '.join(f'{name}={size}' for name, size in _tuning.SIZES.items())}")
     print(f"  idle threads:     {_runtime.waiting() if pools_die else 'as the runtime does by default'}")
     print(f"  NumPy:            {numpy.__version__} (built with {_build_config.NUMPY})")
     print(f"  Python:           {sys.version.split()[0]} on {sys.platform}")

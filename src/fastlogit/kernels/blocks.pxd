@@ -18,6 +18,7 @@ from fastlogit.kernels.scratch cimport scratch_of_thread
 from fastlogit.kernels.slice_functions cimport coefficients, traits, traits_of
 from fastlogit.kernels.slices cimport SOFTMAX, SOFTMAX_OF_X, slice_function, slices
 from fastlogit.kernels.strided cimport size, walk
+from fastlogit.kernels.tuning cimport tuning
 
 
 cdef enum:
@@ -25,10 +26,8 @@ cdef enum:
     # normalised together: a first-level cache of 32 KiB keeps them.
     SCRATCH = 32768
     STREAMED_GROUP = 8192  # bytes of slices whose results are streamed together: that much waits in line
-    SMALLEST_STREAMED = 1 << 23  # bytes of a result that no cache keeps
     # Segments of a slice are shared out to threads. They, too, fix the order of the additions: at least four
     # chunks, so that merging costs little; at most so many, so that their sums are few.
-    LARGEST_KEPT = 2097152  # bytes of the terms of a slice or panel that a cache keeps
     SHORTEST_SEGMENT = 16384
     MOST_SEGMENTS = 64
 
@@ -162,7 +161,7 @@ cdef inline void choose_direction(plan *planned) noexcept nogil:
     cdef bint reads_only = planned.traits.is_one_number, in_place_along, in_place_across
     cdef Py_ssize_t itemsize = planned.itemsize, row
     planned.streamed = (
-        not reads_only and kept.x != kept.out and size(kept) * planned.n * itemsize >= SMALLEST_STREAMED
+        not reads_only and kept.x != kept.out and size(kept) * planned.n * itemsize >= tuning.streamed
     )
     in_place_along = (
         reduced.axes == 1
@@ -211,7 +210,7 @@ cdef inline void choose_direction(plan *planned) noexcept nogil:
 cdef inline void choose_terms(plan *planned) noexcept nogil:
     """What no cache keeps is computed once more: an exponential takes less time than two ways to memory."""
     cdef Py_ssize_t lanes = 1 if planned.runs == ALONG else planned.width
-    if planned.function == SOFTMAX and lanes * planned.n * planned.itemsize > LARGEST_KEPT:
+    if planned.function == SOFTMAX and lanes * planned.n * planned.itemsize > tuning.kept:
         planned.function = SOFTMAX_OF_X
         planned.traits = traits_of(SOFTMAX_OF_X)
 

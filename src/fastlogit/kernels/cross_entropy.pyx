@@ -39,6 +39,9 @@ from fastlogit.kernels.scratch cimport begin_scratch
 from fastlogit.kernels.slice_functions cimport coefficients, prepare_shares
 from fastlogit.kernels.slices cimport CROSS_ENTROPY, CROSS_ENTROPY_CURVATURE, CROSS_ENTROPY_GRADIENT
 from fastlogit.kernels.targets cimport add_distances, merge_distances, weighted_distances
+from fastlogit.kernels.tuning cimport tune
+
+from fastlogit import _tuning
 
 
 cdef enum:
@@ -400,6 +403,7 @@ cdef int compute(real *tag, const cross_entropies *call, double *total, int thre
     return 0
 
 
+tune(_tuning.SIZES)
 if begin_scratch():
     raise MemoryError("no memory of its own for each thread: the system has no key left (pthread_key_create)")
 

@@ -28,7 +28,10 @@ from fastlogit.kernels.slabs cimport (
     cut, grid, has_contiguous_rows, point_at_last_axes, point_at_slab, slab,
 )
 from fastlogit.kernels.strided cimport walk
+from fastlogit.kernels.tuning cimport tune, tuning
 from fastlogit.kernels.views cimport contiguous
+
+from fastlogit import _tuning
 
 
 cdef extern from *:
@@ -47,9 +50,6 @@ cdef extern from *:
 cdef enum:
     WIDEST_VECTOR = 64  # bytes
     ROW_BLOCK = 4096  # bytes of a contiguous row at once: with those of ``out`` a quarter of the smallest L1
-    # On an Intel Xeon float32 expit of 2^24 elements took 1.9 times as long without, 2 to 4 KiB ahead alike.
-    # On an AMD EPYC it makes no difference of more than 5 % either way; into L1 it cost logit 8 %.
-    BYTES_AHEAD = ROW_BLOCK
     # Gathered, computed and scattered together. Rows at a stride of a power of two share few sets of the L1:
     # with 1 KiB, columns 0:8 of 64 take half as long again.
     GATHERED_BYTES = 512
@@ -109,9 +109,10 @@ cdef inline void evaluate(
     cdef char memory[4 * WIDEST_VECTOR]
     cdef real *results = <real *> memory
     cdef Py_ssize_t i, j, k, pair = 2 * VECTOR_BYTES // sizeof(real), many = x.shape[0] // (2 * pair)
+    cdef Py_ssize_t ahead = tuning.ahead
     for k in range(many):
         i = k * 2 * pair
-        prefetch_far(<const char *> &x[i] + BYTES_AHEAD, 2 * pair * sizeof(real))
+        prefetch_far(<const char *> &x[i] + ahead, 2 * pair * sizeof(real))
         for j in range(pair):
             results[j] = of_element(x[i + j], usual, lower, upper)
             results[pair + j] = of_element(x[i + pair + j], usual, lower, upper)
@@ -328,6 +329,7 @@ cdef object capsule(elementwise_kernels *row):
     return PyCapsule_New(row, "fastlogit.kernels.elementwise", NULL)
 
 
+tune(_tuning.SIZES)
 set_kernels[float32](NULL)
 set_kernels[float64](NULL)
 clamped_logits.float32.clamped = clamped_logits.float64.clamped = True

@@ -35,6 +35,9 @@ from fastlogit.kernels.slices cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_CURVATURE, CROSS_ENTROPY_GRADIENT, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX,
     SOFTMAX_OF_X, slice_function, slice_kernels, slices,
 )
+from fastlogit.kernels.tuning cimport tune
+
+from fastlogit import _tuning
 
 
 cdef enum:
@@ -417,6 +420,7 @@ cdef int compute(real *tag, slice_function function, const slices *cut, int thre
     return 0
 
 
+tune(_tuning.SIZES)
 if begin_scratch():
     raise MemoryError("no memory of its own for each thread: the system has no key left (pthread_key_create)")
 

@@ -1,0 +1,36 @@
+"""Sizes that only the speed depends on: with any of them, every result has the same bits.
+
+``benchmarks/tune.py`` measures which are best on a processor. ``FASTLOGIT_TUNING`` overrides them, for that
+and for the tests.
+"""
+
+import os
+
+DEFAULTS = {
+    # Bytes of a contiguous array that are asked for before they are computed; 0 for none. Without, float32
+    # expit of 2^24 elements took 1.9 times as long on an Intel Xeon. On AMD it makes 5 % either way.
+    "ahead": 4096,
+    # Bytes of a result, of softmax or log_softmax into another array, from which on it is written past the
+    # caches.
+    "streamed": 1 << 23,
+    # Bytes of the terms of one slice of softmax, or of those side by side, up to which they are kept. More
+    # are computed once more.
+    "kept": 1 << 21,
+}
+
+
+def read(setting: str) -> dict[str, int]:
+    """All sizes, some of them set by a text such as ``"ahead=2048 kept=1048576"``."""
+    sizes = dict(DEFAULTS)
+    for item in setting.split():
+        name, _, value = item.partition("=")
+        if name not in DEFAULTS or not value.isdecimal() or len(value) > 18:
+            raise ImportError(
+                f"FASTLOGIT_TUNING={setting!r}: {item!r} is no size; write, for example, "
+                f"{' '.join(f'{name}={size}' for name, size in DEFAULTS.items())!r}"
+            )
+        sizes[name] = int(value)
+    return sizes
+
+
+SIZES = read(os.environ.get("FASTLOGIT_TUNING", ""))
