@@ -12,7 +12,7 @@ from fastlogit.kernels.blocks cimport (
     SCRATCH, chunk, lanes, offset_of, what_follows, worker,
 )
 from fastlogit.kernels.expsum cimport (
-    BLOCK, MOST_LANES, QUARTER, add_four, halve, initial_sum, keeps, kept_term, leaves_out,
+    BLOCK, LANE_BYTES, QUARTER, add_four, halve, initial_sum, keeps, kept_term, leaves_out,
     lanes_of, quarter_of, scaled_sums, scaling, shifts, summation,
 )
 from fastlogit.kernels.memory cimport prefetch, stream
@@ -84,7 +84,8 @@ cdef inline void find_largest_across(
     real *tag, const chunk *part, worker *space, double *largest
 ) noexcept nogil:
     cdef const lanes *group = part.group
-    cdef real values[MOST_LANES]
+    cdef char memory[LANE_BYTES]
+    cdef real *values = <real *> memory
     cdef real *x
     cdef Py_ssize_t fold = group.plan.fold, start = part.start, stop, j, width = lanes_of[real](NULL)
     for j in range(width):
@@ -190,13 +191,21 @@ cdef inline void add_across(
     ``mode`` is a constant; ``high`` and ``low``, those of ``space``, are reached by no other names.
     """
     cdef const lanes *group = part.group
-    cdef real shift[MOST_LANES]
-    cdef real exponent[MOST_LANES]
-    cdef real lowest[MOST_LANES]
-    cdef real largest[MOST_LANES]
-    cdef real others[MOST_LANES]
-    cdef real absent[MOST_LANES]
-    cdef real kept[4 * MOST_LANES]
+    # Small stacks have no room for float64 arrays of as many elements as float32 ones need.
+    cdef char memory_of_shift[LANE_BYTES]
+    cdef char memory_of_exponent[LANE_BYTES]
+    cdef char memory_of_lowest[LANE_BYTES]
+    cdef char memory_of_largest[LANE_BYTES]
+    cdef char memory_of_others[LANE_BYTES]
+    cdef char memory_of_absent[LANE_BYTES]
+    cdef char memory_of_kept[4 * LANE_BYTES]
+    cdef real *shift = <real *> memory_of_shift
+    cdef real *exponent = <real *> memory_of_exponent
+    cdef real *lowest = <real *> memory_of_lowest
+    cdef real *largest = <real *> memory_of_largest
+    cdef real *others = <real *> memory_of_others
+    cdef real *absent = <real *> memory_of_absent
+    cdef real *kept = <real *> memory_of_kept
     cdef real *low = <real *> memory_of_low
     cdef double *offset = space.chunk.offset
     cdef real four[4]
@@ -304,15 +313,16 @@ cdef inline void write_rows(
     ``function`` and ``streamed`` are constants, and the coefficients local to the caller, whom the compiler
     sees: then it keeps them in registers.
     """
-    cdef real results[MOST_LANES]
+    cdef char memory[LANE_BYTES]
+    cdef real *results = <real *> memory
     cdef const real *row
     cdef real *out_row
     cdef Py_ssize_t i, j, width = lanes_of[real](NULL)
     for i in range(panel.shape[0]):
         row = &panel[i, 0]
-        out_row = &results[0] if streamed else &out[i, 0]
+        out_row = results if streamed else &out[i, 0]
         for j in range(width):
-            out_row[j] = element[real](function, row[j], &coefficient[j], MOST_LANES)
+            out_row[j] = element[real](function, row[j], &coefficient[j], width)
         if streamed:
             stream(<char *> &out[i, 0], <char *> results, width * sizeof(real))
 
@@ -353,14 +363,15 @@ cdef inline void write_across(
     cdef const lanes *group = part.group
     cdef traits these = traits_of(function)
     cdef bint from_x = not these.keeps_terms
-    cdef real coefficient[MOST_COEFFICIENTS * MOST_LANES]
+    cdef char memory[MOST_COEFFICIENTS * LANE_BYTES]
+    cdef real *coefficient = <real *> memory
     cdef real[:, ::1] panel
     cdef real[:, ::1] out
     cdef real *x
     cdef Py_ssize_t fold = group.plan.fold, start = part.start, stop = part.stop, j, k, rows
     cdef Py_ssize_t width = lanes_of[real](NULL), row_bytes = width * sizeof(real)
     for k in range(these.coefficients):
-        spread_lanes[real](answer.of_lane[k], fold, &coefficient[k * MOST_LANES])
+        spread_lanes[real](answer.of_lane[k], fold, &coefficient[k * width])
     if not group.staged:
         if fold > 1:
             stop -= (stop - start) % BLOCK

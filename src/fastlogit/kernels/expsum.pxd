@@ -24,6 +24,7 @@ cdef enum:
     LANES_32 = 64
     LANES_64 = 32
     MOST_LANES = 64
+    LANE_BYTES = 256  # of an element for each lane, of either type
     BLOCK = 64  # positions whose quarters are added first
     QUARTER = 16
     CHUNK = 4096  # positions whose sum is scaled by one element
