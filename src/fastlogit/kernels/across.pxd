@@ -30,8 +30,8 @@ cdef enum:
 
 # ---- positions side by side ------------------------------------------------------------------------
 #
-# A row of a panel with few lanes has ``fold`` positions, one after the other: lane j % (width // fold) stands in
-# column j. Its blocks are whole, the last one staged and filled up with -inf.
+# A row of a panel with few lanes has ``fold`` positions, one after the other: lane j % (width // fold) stands
+# in column j. Its blocks are whole, the last one staged and filled up with -inf.
 
 
 cdef inline Py_ssize_t rows_of_block(Py_ssize_t positions, Py_ssize_t fold) noexcept nogil:
@@ -40,32 +40,32 @@ cdef inline Py_ssize_t rows_of_block(Py_ssize_t positions, Py_ssize_t fold) noex
 
 cdef inline void spread_lanes(const double *of_lane, Py_ssize_t fold, real *columns) noexcept nogil:
     """A number of each lane to all of its columns."""
-    cdef Py_ssize_t j, width = lanes_of[real](NULL), lanes
+    cdef Py_ssize_t j, width = lanes_of[real](NULL), lane_count
     if fold == 1:
         for j in range(width):
             columns[j] = <real> of_lane[j]
     else:
-        lanes = width // fold
+        lane_count = width // fold
         for j in range(width):
-            columns[j] = <real> of_lane[j % lanes]
+            columns[j] = <real> of_lane[j % lane_count]
 
 
-cdef inline void largest_of_lanes(real *values, Py_ssize_t lanes) noexcept nogil:
+cdef inline void largest_of_lanes(real *values, Py_ssize_t lane_count) noexcept nogil:
     """Of each lane the largest of its columns, in all of them."""
     cdef Py_ssize_t j, width = lanes_of[real](NULL)
-    for j in range(lanes, width):
-        values[j % lanes] = values[j] if values[j] > values[j % lanes] else values[j % lanes]
-    for j in range(lanes, width):
-        values[j] = values[j % lanes]
+    for j in range(lane_count, width):
+        values[j % lane_count] = values[j] if values[j] > values[j % lane_count] else values[j % lane_count]
+    for j in range(lane_count, width):
+        values[j] = values[j % lane_count]
 
 
-cdef inline void sums_of_lanes(real *values, Py_ssize_t lanes) noexcept nogil:
+cdef inline void sums_of_lanes(real *values, Py_ssize_t lane_count) noexcept nogil:
     """Of each lane the sum of its columns, in all of them."""
     cdef Py_ssize_t j, width = lanes_of[real](NULL)
-    for j in range(lanes, width):
-        values[j % lanes] += values[j]
-    for j in range(lanes, width):
-        values[j] = values[j % lanes]
+    for j in range(lane_count, width):
+        values[j % lane_count] += values[j]
+    for j in range(lane_count, width):
+        values[j] = values[j % lane_count]
 
 
 # ---- largest elements ------------------------------------------------------------------------------
@@ -161,25 +161,25 @@ cdef inline void end_lanes(
     scaled_sums *sums,
 ) noexcept nogil:
     """From the sums of each position of a quarter, in ``used`` rows, to those of the slices."""
-    cdef Py_ssize_t i, j, width = lanes_of[real](NULL), lanes = width // fold
+    cdef Py_ssize_t i, j, width = lanes_of[real](NULL), lane_count = width // fold
     if real is float64:
         for i in range(used):
             for j in range(width):
                 high[i * width + j] -= offset[j]
     if used * fold > 8:
-        halve[real](NULL, high, low, 8 * lanes)
+        halve[real](NULL, high, low, 8 * lane_count)
     if used * fold > 4:
-        halve[real](NULL, high, low, 4 * lanes)
+        halve[real](NULL, high, low, 4 * lane_count)
     if used * fold > 2:
-        halve[real](NULL, high, low, 2 * lanes)
+        halve[real](NULL, high, low, 2 * lane_count)
     if used * fold > 1:
-        halve[real](NULL, high, low, lanes)
+        halve[real](NULL, high, low, lane_count)
     for j in range(width):
         sums.high[j] = high[j]
         sums.low[j] = low[j]
     if fold > 1:
-        for j in range(lanes, width):
-            sums.high[j], sums.low[j] = high[j % lanes], low[j % lanes]
+        for j in range(lane_count, width):
+            sums.high[j], sums.low[j] = high[j % lane_count], low[j % lane_count]
 
 
 cdef inline void add_across(
@@ -368,7 +368,7 @@ cdef inline void write_across(
     cdef real[:, ::1] panel
     cdef real[:, ::1] out
     cdef real *x
-    cdef Py_ssize_t fold = group.plan.fold, start = part.start, stop = part.stop, j, k, rows
+    cdef Py_ssize_t fold = group.plan.fold, start = part.start, stop = part.stop, k, rows
     cdef Py_ssize_t width = lanes_of[real](NULL), row_bytes = width * sizeof(real)
     for k in range(these.coefficients):
         spread_lanes[real](answer.of_lane[k], fold, &coefficient[k * width])

@@ -316,7 +316,7 @@ cdef inline Py_ssize_t panel_lanes(real *tag, const lanes *group) noexcept nogil
 
 
 cdef inline Py_ssize_t computed_lanes(real *tag, const lanes *group) noexcept nogil:
-    """ALONG only those there are; otherwise all of a panel, filled or not, and once for each position of a row."""
+    """ALONG only those there are; otherwise all columns of a panel, filled or not."""
     return group.count if group.runs == ALONG else lanes_of[real](NULL)
 
 
