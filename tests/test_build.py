@@ -113,7 +113,7 @@ def test_show_config(capsys):
     shown = dict(line.strip().split(":", 1) for line in lines)
     shown = {name: value.strip() for name, value in shown.items()}
     assert list(shown) == [
-        *("compiler", "instruction sets", "OpenMP", "threads", "idle threads", "NumPy", "Python")
+        *("compiler", "instruction sets", "OpenMP", "threads", "sizes", "idle threads", "NumPy", "Python")
     ]
     assert shown["compiler"] == f"{_build_config.COMPILER}, Cython {_build_config.CYTHON}"
     assert shown["instruction sets"] == (
