@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import numpy as np
 from contest import least_times
-from machine import describe
+from machine import describe, versions_of
 from report import keep_table
 
 import fastlogit
@@ -99,7 +99,7 @@ def main():
             rows.append(row(name, dtype, least_times(calls, arguments.rounds)))
             print(*rows[-1], sep="  ", flush=True)
     if arguments.docs:
-        versions = {name: version(name) for name in ("fastlogit", "torch", "scikit-learn")}
+        versions = versions_of([]) | {name: version(name) for name in ("torch", "scikit-learn")}
         machine = describe(arguments.threads, versions)
         keep_table(arguments.docs, "losses", machine, "Milliseconds.", (["loss", "dtype", *COLUMNS], rows))
 

@@ -28,7 +28,7 @@ KIB = 1024
 CANDIDATES = {
     "ahead": [0, KIB, 2 * KIB, 4 * KIB, 8 * KIB, 16 * KIB],
     "streamed": [2**20, 2**21, 2**22, 2**23, 2**25, 2**40],
-    "kept": [2**15, 2**17, 2**18, 2**19, 2**20, 2**21, 2**22, 2**23, 2**40],
+    "kept": [2**15, 2**18, 2**20, 2**21, 2**22, 2**23, 2**24, 2**25, 2**26, 2**40],
 }
 
 
@@ -62,9 +62,9 @@ WORK = {
             for output in ("in place", "preallocated")
         ),
         *(
-            slices("softmax", dtype, (2**22 // n, n), -1, output)
+            slices("softmax", dtype, (max(1, 2**22 // n), n), -1, output)
             for dtype in ("float32", "float64")
-            for n in (2**14, 2**16, 2**18, 2**20, 2**22)
+            for n in (2**14, 2**16, 2**18, 2**20, 2**22, 2**24)
             for output in ("in place", "preallocated")
         ),
     ],

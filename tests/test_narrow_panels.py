@@ -85,7 +85,10 @@ def test_the_middle_axis_of_three(dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("late", [False, True])
 def test_terms_that_no_cache_keeps(dtype, threads, late):
-    """3 MiB of float32 a slice; ``late``: its largest element comes last, far above the first block."""
+    """3 MiB of float32 a slice: stored where it is contiguous, computed once more where it is not.
+
+    ``late``: the largest element comes last, far above the first block.
+    """
     n = 3 * 2**18
     row = np.random.default_rng(5).normal(0, 3, n).astype(dtype)
     row[-1] = 60 if late else 0

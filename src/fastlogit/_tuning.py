@@ -13,9 +13,9 @@ DEFAULTS = {
     # Bytes of a result, of softmax or log_softmax into another array, from which on it is written past the
     # caches.
     "streamed": 1 << 23,
-    # Bytes of the terms of one slice of softmax, or of those side by side, up to which they are kept. More
-    # are computed once more.
-    "kept": 1 << 21,
+    # Bytes of the terms of one slice of softmax, or of those side by side, up to which they are kept, where
+    # they are stored in their places; a 16th of it where they are copied. More are computed once more.
+    "kept": 1 << 25,
 }
 
 

@@ -208,9 +208,13 @@ cdef inline void choose_direction(plan *planned) noexcept nogil:
 
 
 cdef inline void choose_terms(plan *planned) noexcept nogil:
-    """What no cache keeps is computed once more: an exponential takes less time than two ways to memory."""
-    cdef Py_ssize_t lanes = 1 if planned.runs == ALONG else planned.width
-    if planned.function == SOFTMAX and lanes * planned.n * planned.itemsize > tuning.kept:
+    """What no cache keeps is computed once more: an exponential takes less time than two ways to memory.
+
+    Terms of what is staged are copied twice more, so that less of them is kept.
+    """
+    cdef Py_ssize_t slices_at_once = 1 if planned.runs == ALONG else planned.width
+    cdef Py_ssize_t kept = tuning.kept // 16 if planned.staged else tuning.kept
+    if planned.function == SOFTMAX and slices_at_once * planned.n * planned.itemsize > kept:
         planned.function = SOFTMAX_OF_X
         planned.traits = traits_of(SOFTMAX_OF_X)
 
