@@ -8,9 +8,7 @@ from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
 from fastlogit.kernels.arithmetic cimport exclusive_bytes, exclusive_doubles, float32, float64, real
-from fastlogit.kernels.blocks cimport (
-    SCRATCH, chunk, lanes, offset_of, what_follows, worker,
-)
+from fastlogit.kernels.blocks cimport SCRATCH, chunk, lanes, offset_of, what_follows, worker
 from fastlogit.kernels.expsum cimport (
     BLOCK, LANE_BYTES, QUARTER, add_four, halve, initial_sum, keeps, kept_term, leaves_out,
     lanes_of, quarter_of, scaled_sums, scaling, shifts, summation,
@@ -38,6 +36,13 @@ cdef inline Py_ssize_t rows_of_block(Py_ssize_t positions, Py_ssize_t fold) noex
     return positions if fold == 1 else BLOCK // fold
 
 
+cdef inline void repeat_lanes(real *columns, Py_ssize_t lane_count, Py_ssize_t width) noexcept nogil:
+    """The first columns, one a lane, to the others."""
+    cdef Py_ssize_t j
+    for j in range(lane_count, width):
+        columns[j] = columns[j % lane_count]
+
+
 cdef inline void spread_lanes(const double *of_lane, Py_ssize_t fold, real *columns) noexcept nogil:
     """A number of each lane to all of its columns."""
     cdef Py_ssize_t j, width = lanes_of[real](NULL), lane_count
@@ -55,8 +60,7 @@ cdef inline void largest_of_lanes(real *values, Py_ssize_t lane_count) noexcept 
     cdef Py_ssize_t j, width = lanes_of[real](NULL)
     for j in range(lane_count, width):
         values[j % lane_count] = values[j] if values[j] > values[j % lane_count] else values[j % lane_count]
-    for j in range(lane_count, width):
-        values[j] = values[j % lane_count]
+    repeat_lanes[real](values, lane_count, width)
 
 
 cdef inline void sums_of_lanes(real *values, Py_ssize_t lane_count) noexcept nogil:
@@ -64,8 +68,7 @@ cdef inline void sums_of_lanes(real *values, Py_ssize_t lane_count) noexcept nog
     cdef Py_ssize_t j, width = lanes_of[real](NULL)
     for j in range(lane_count, width):
         values[j % lane_count] += values[j]
-    for j in range(lane_count, width):
-        values[j] = values[j % lane_count]
+    repeat_lanes[real](values, lane_count, width)
 
 
 # ---- largest elements ------------------------------------------------------------------------------
@@ -178,8 +181,8 @@ cdef inline void end_lanes(
         sums.high[j] = high[j]
         sums.low[j] = low[j]
     if fold > 1:
-        for j in range(lane_count, width):
-            sums.high[j], sums.low[j] = high[j % lane_count], low[j % lane_count]
+        repeat_lanes[float64](sums.high, lane_count, width)
+        repeat_lanes[float64](sums.low, lane_count, width)
 
 
 cdef inline void add_across(
@@ -222,15 +225,14 @@ cdef inline void add_across(
     cdef upcoming following = rows_that_follow[real](NULL, part)
     cdef bint whole  # whether a block is read, and its terms are written, where it stands
     cdef Py_ssize_t n = group.plan.n, fold = group.plan.fold, quarter = quarter_of(n) // fold
-    cdef Py_ssize_t used = max(<Py_ssize_t> 1, used_sums(n, part.stop - part.start) // fold)
+    # Where rows are folded, every block is whole.
+    cdef Py_ssize_t used = used_sums(n, part.stop - part.start) if fold == 1 else quarter
     cdef Py_ssize_t start = part.start, count, rows, i, j, k, width = lanes_of[real](NULL)
     cdef Py_ssize_t row_bytes = width * sizeof(real), positions = 0
     for j in range(width):
         offset[j] = initial_sum[real](NULL, mode, offset_of(mode, part, space, j))
     if fold > 1:
-        used = quarter
-        for j in range(width // fold, width):
-            offset[j] = offset[j % (width // fold)]
+        repeat_lanes[float64](offset, width // fold, width)
     begin_lanes[real](offset, used, high, low)
     # In memory of its own the compiler sees that no store into the panel can change them.
     spread_lanes[real](scale.shift, fold, shift)

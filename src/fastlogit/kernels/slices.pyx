@@ -286,7 +286,6 @@ cdef enum step:
 cdef struct shared_group:
     lanes group
     scaling scale
-    bint mended  # whether the scale was another one before
     slice_sums *parts  # of the segments
     coefficients answer
 
@@ -312,17 +311,18 @@ cdef void compute_segment(
     leave(caller)
 
 
-cdef void mend_shared(real *tag, shared_group *shared, worker *space) noexcept nogil:
-    """The scale of kept terms, from the largest elements of all segments."""
+cdef Py_ssize_t mend_shared(real *tag, shared_group *shared, worker *space) noexcept nogil:
+    """`mend_scaling` by the largest elements of all segments."""
     cdef environment caller = enter()
     cdef double *largest = space.chunk.largest
-    cdef Py_ssize_t segment, j, width = computed_lanes[real](NULL, &shared.group)
+    cdef Py_ssize_t segment, j, mended, width = computed_lanes[real](NULL, &shared.group)
     for j in range(width):
         largest[j] = shared.parts[0].scaled.largest[j]
         for segment in range(1, shared.group.plan.segments):
             largest[j] = max(largest[j], shared.parts[segment].scaled.largest[j])
-    shared.mended = mend_scaling[real](NULL, largest, width, &shared.scale)
+    mended = mend_scaling[real](NULL, largest, width, &shared.scale)
     leave(caller)
+    return mended
 
 
 cdef void guess_shared(real *tag, shared_group *shared, worker *space) noexcept nogil:
@@ -363,15 +363,16 @@ cdef void compute_together(real *tag, shared_group *shared, worker *workers, int
             compute_in_turn[real](NULL, FIND_LARGEST, shared, workers, threads)
             mend_shared[real](NULL, shared, first)
     compute_in_turn[real](NULL, ADD, shared, workers, threads)
-    if guessed:
-        mend_shared[real](NULL, shared, first)
-        if shared.mended:
-            compute_in_turn[real](NULL, ADD, shared, workers, threads)
+    if guessed and mend_shared[real](NULL, shared, first):
+        compute_in_turn[real](NULL, ADD, shared, workers, threads)
     prepare_shared[real](NULL, shared)
     if these.is_one_number:
         compute_segment[real](NULL, WRITE, shared, first, 0)
     else:
         compute_in_turn[real](NULL, WRITE, shared, workers, threads)
+
+
+# ---- all groups ------------------------------------------------------------------------------------
 
 
 cdef int share_segments(real *tag, const plan *planned, worker *workers, int threads) noexcept nogil:
