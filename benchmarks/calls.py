@@ -109,7 +109,7 @@ def main():
         body.append([function, dtype, f"{size}", f"{ours:.2f}", *peers])
     print("\n".join(markdown(header, body, left=2)))
     if options.docs:
-        machine = describe(fastlogit.get_num_threads(), versions_of([]))
+        machine = describe(fastlogit.get_num_threads(), versions_of())
         keep_table(options.docs, "calls", machine, "Microseconds for a call.", (header, body))
 
 

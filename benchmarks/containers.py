@@ -29,40 +29,28 @@ def cases(elements):
         "logit, eps": lambda x: fastlogit.logit(x, 1e-6),
         "expit": fastlogit.expit,
     }.items():
-        yield (
-            name,
-            {
-                "array": lambda call=call: call(values),
-                "Series": lambda call=call: call(series),
-                "Series, Float64": lambda call=call: call(nullable),
-                "DataFrame": lambda call=call: call(frame),
-            },
-        )
-    yield (
-        "softmax, all",
-        {
-            "array": lambda: fastlogit.softmax(values),
-            "Series": lambda: fastlogit.softmax(series),
-            "Series, Float64": lambda: fastlogit.softmax(nullable),
-        },
-    )
+        yield name, {
+            "array": lambda call=call: call(values),
+            "Series": lambda call=call: call(series),
+            "Series, Float64": lambda call=call: call(nullable),
+            "DataFrame": lambda call=call: call(frame),
+        }
+    yield "softmax, all", {
+        "array": lambda: fastlogit.softmax(values),
+        "Series": lambda: fastlogit.softmax(series),
+        "Series, Float64": lambda: fastlogit.softmax(nullable),
+    }
     for axis in (0, 1):
-        yield (
-            f"softmax, axis {axis}",
-            {
-                "array": lambda axis=axis: fastlogit.softmax(columns, axis=axis),
-                "array, rows in order": lambda axis=axis: fastlogit.softmax(table, axis=axis),
-                "DataFrame": lambda axis=axis: fastlogit.softmax(frame, axis=axis),
-                "DataFrame, several blocks": lambda axis=axis: fastlogit.softmax(many, axis=axis),
-            },
-        )
-        yield (
-            f"logsumexp, axis {axis}",
-            {
-                "array": lambda axis=axis: fastlogit.logsumexp(columns, axis=axis),
-                "DataFrame": lambda axis=axis: fastlogit.logsumexp(frame, axis=axis),
-            },
-        )
+        yield f"softmax, axis {axis}", {
+            "array": lambda axis=axis: fastlogit.softmax(columns, axis=axis),
+            "array, rows in order": lambda axis=axis: fastlogit.softmax(table, axis=axis),
+            "DataFrame": lambda axis=axis: fastlogit.softmax(frame, axis=axis),
+            "DataFrame, several blocks": lambda axis=axis: fastlogit.softmax(many, axis=axis),
+        }
+        yield f"logsumexp, axis {axis}", {
+            "array": lambda axis=axis: fastlogit.logsumexp(columns, axis=axis),
+            "DataFrame": lambda axis=axis: fastlogit.logsumexp(frame, axis=axis),
+        }
 
 
 def main():

@@ -99,7 +99,7 @@ def main():
             rows.append(row(name, dtype, least_times(calls, arguments.rounds)))
             print(*rows[-1], sep="  ", flush=True)
     if arguments.docs:
-        versions = versions_of([]) | {name: version(name) for name in ("torch", "scikit-learn")}
+        versions = versions_of() | {name: version(name) for name in ("torch", "scikit-learn")}
         machine = describe(arguments.threads, versions)
         keep_table(arguments.docs, "losses", machine, "Milliseconds.", (["loss", "dtype", *COLUMNS], rows))
 

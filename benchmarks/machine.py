@@ -83,7 +83,8 @@ def describe(threads, versions):
     }
 
 
-def versions_of(libraries):
+def versions_of(libraries=()):
+    """By name; without libraries of ours and of NumPy."""
     if not libraries:
         return {"fastlogit": fastlogit.__version__, "NumPy": np.__version__}
     return {library.name: library.version for library in libraries}

@@ -100,7 +100,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--docs", help="folder of the documentation, whose table is written anew")
     options = parser.parse_args()
-    machine = describe(os.cpu_count(), versions_of([]))
+    machine = describe(os.cpu_count(), versions_of())
     print(f"{sentence(machine)}; microseconds: least, median of the best round\n")
     body = []
     for title, (name, processes) in ROWS.items():

@@ -127,7 +127,7 @@ def write_docs(folder, of_all):
 
 
 def keep_table(folder, kind, machine, unit, table):
-    """One more table, ``kind``, of this processor; and those of all processors, one after the other.
+    """One more table, ``kind``, of this processor; and a file that includes those of all processors.
 
     ``unit``: what the figures are, a sentence.
     """
@@ -135,8 +135,8 @@ def keep_table(folder, kind, machine, unit, table):
     text = "\n".join([f"{name_of(machine)}. {unit}", "", *rst_table(*table), ""])
     text += f"\n{sentence(machine)}.\n"
     (folder / "speed" / f"{file_name(machine)}-{kind}.rst.inc").write_text(text)
-    of_all = sorted((folder / "speed").glob(f"*-{kind}.rst.inc"))
-    (folder / f"speed-{kind}.rst.inc").write_text("\n".join(path.read_text() for path in of_all))
+    of_all = sorted(path.name for path in (folder / "speed").glob(f"*-{kind}.rst.inc"))
+    (folder / f"speed-{kind}.rst.inc").write_text("".join(f".. include:: speed/{name}\n" for name in of_all))
 
 
 def draw_plot(path, rows):

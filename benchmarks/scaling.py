@@ -169,7 +169,7 @@ def main():
         for threads in thread_counts
     )
     header, *body = rows(measured, all_threads, bandwidths)
-    machine = describe(all_threads, versions_of([]))
+    machine = describe(all_threads, versions_of())
     print(f"{sentence(machine)}. Memory: {speeds}.", *report.markdown(header, body, left=2), sep="\n")
     if options.docs:
         report.keep_table(options.docs, "scaling", machine, f"Memory: {speeds}.", (header, body))

@@ -167,7 +167,7 @@ def main():
     parser.add_argument("--docs", help="folder of the documentation, whose tables are written anew")
     options = parser.parse_args()
     warn_if_busy()
-    machine = describe(get_num_threads(), versions_of([]))
+    machine = describe(get_num_threads(), versions_of())
     print(f"{sentence(machine)}.\n")
     for name in options.sizes:
         header, body, choice = table(name, options.turns)
