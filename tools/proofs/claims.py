@@ -6,6 +6,7 @@ from functools import partial
 
 import digest
 import exp_double
+import exp_double_double
 import expit
 import exponential
 import log_expit
@@ -18,7 +19,7 @@ import terms
 
 BOTH = (True, False)
 HALF_UNITS = "u"  # half units in the last place of 1
-OF_SLICES = ("exp_term", "exp_double", "log_positive", "reciprocal", "quotient")
+OF_SLICES = ("exp_term", "exp_double", "exp_double_double", "log_positive", "reciprocal", "quotient")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Claim:
         if self.code != OF_SLICES:
             return ""
         tails = [slices.kept_tails(self.dtype, fused) for fused in BOTH]
-        return f"{tails} {slices.least_part()}"
+        return f"{tails} {slices.least_part()} {slices.rules()}"
 
 
 def of_field(field, dtype, fused):
@@ -66,6 +67,8 @@ def claims():
     yield Claim("log_expit, softplus", "float64", log_expit.bound, 1.0, "ulp", log_expit_code)
     yield Claim("log_positive", "float64", log_positive.bound, 0.8, "ulp", ("log_positive",))
     yield Claim("exp_double", "float64", exp_double.bound, 0.04, HALF_UNITS, ("exp_double",))
+    closely = exp_double_double.bound
+    yield Claim("exp_double_double", "float64", closely, 2.0**-17, HALF_UNITS, ("exp_double_double",))
     for dtype in ("float64", "float32"):
         alone, with_tail = (1.4, 0.33) if dtype == "float64" else (1.5, 0.41)
         of_both = partial(of_field, "with_tail", dtype)

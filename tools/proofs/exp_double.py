@@ -43,12 +43,20 @@ def approximation():
     )
 
 
+def of_reduction(r, r_tail):
+    """What stands for the results of `reduce_argument`."""
+    replaced = {("reduce_argument", name): traces.number(0) for name in ("biased", "k", "upper", "lower")}
+    return replaced | {
+        ("reduce_argument", "power"): traces.number(1),
+        ("reduce_argument", "r"): r,
+        ("reduce_argument", "r_tail"): r_tail,
+    }
+
+
 def script(fused):
     """How far the sum is from its parts, and these are from what they mean, for r in a piece."""
-    inputs = x, *_ = traces.symbols("x", "r", "r_tail", "z_tail", "k")
-    replaced = {("exp_double", node.name): node for node in inputs[1:]}
-    replaced |= {("exp_double", name): traces.number(0) for name in ("biased", "upper", "lower")}
-    replaced["exp_double", "power"] = traces.number(1)
+    inputs = x, *_ = traces.symbols("x", "r", "r_tail", "z_tail")
+    replaced = of_reduction(*inputs[1:3]) | {("exp_double", "z_tail"): inputs[3]}
 
     def call(functions):
         high, low = [None], [None]

@@ -34,7 +34,7 @@ def case_script(k, fused):
     replaced = {("nearest_power", "power"): traces.number(1), ("log_positive", "k"): traces.number(k)}
     result, _, watched = traces.traced(
         replaced,
-        lambda functions: functions["log_positive"]["float64"](None, m, low, traces.number(0)),
+        lambda functions: functions["log_positive"]["float64"](None, m, low, traces.number(0), [None]),
         m,
         low,
         fused=fused,

@@ -103,7 +103,7 @@ def script(with_leading, ranges, square, largest_s, fused):
         inputs.append(exact)
     result, nodes, watched = traces.traced(
         replaced,
-        lambda functions: functions["log_of_quotient"]["float64"](True, *leading, *arguments),
+        lambda functions: functions["log_of_quotient"]["float64"](True, *leading, *arguments, [None]),
         *inputs,
         fused=fused,
     )

@@ -7,9 +7,10 @@ half a unit in the last place of 1. A relative error of e u is e ulp at most.
 
 import functools
 import re
-from math import expm1
+from math import expm1, log
 
 import exp_double
+import exp_double_double
 import log_positive
 import source
 import terms
@@ -20,14 +21,11 @@ U = 2.0**-53
 ROUNDINGS_OF_KEPT = 0.02
 SMALL_CHUNKS = 0.03  # eight chunks of terms that the first part does not see, beside one that it does
 ROUNDINGS_OF_OTHERS = 0.014
-RISES = 1  # of the largest element from one chunk to a later one: each multiplies by an exponential
+MOST = 2.0**50  # elements of a slice
+ROUNDINGS_OF_MERGES = 2.0**-12  # of at most 2^38 chunks, 2^-50 each
 ROUNDINGS_32 = 2.0**-17  # float32, where the terms are alike
 ADDITIONS = 6  # of the m + 5 in m blocks to the sum that has the largest term, for each block, at most
 COEFFICIENTS_32 = 2.0**-18  # what they lose as float32, and a logarithm without tails; less in float64
-NEAR = 500  # elements up to this size have a smaller part of ln 2 whose square counts for nothing
-LOW_NEAR = 2.0**-29.6
-SEEN = 2.0**-60  # others that weigh this are not 86 below the largest element, and so not below -1664
-LOW_SEEN = 2.0**-27.9
 # What others weigh of the largest element; if they weigh less, the result of any but that is at least 4.
 MUCH = 2.0**-6
 
@@ -53,39 +51,50 @@ def least_part():
     return float.fromhex(value)
 
 
-def of_terms(form, fused, near, weight=0.0):
-    largest_low = LOW_NEAR if near else LOW_SEEN if weight >= SEEN else None
-    return terms.bounds(form, fused, largest_low if form == "float64" else None)
+def rules():
+    """How log_softmax subtracts, and what multiplies sums: this is about no other text."""
+    (difference,) = re.findall(r"function == LOG_SOFTMAX:\n +#.*\n((?: +.*\n){2})", kernel("slice_functions"))
+    (factor,) = re.findall(r"(exp_\w+)\(difference, HEADROOM, &factor, &factor_tail\)", kernel("expsum"))
+    return difference.split(), factor
 
 
-def of_others(form, fused, near, weight):
+def rises(fused):
+    """Of sums that are multiplied by an exponential wherever the largest element rises, in any order, in u.
+
+    The sum T of N elements relative to its largest is off by c log(N / T) u at most, beside what its parts are.
+    For that is so of a part, where it is nothing. And a part that weighs w_i of a merged sum, exp(-d_i) T_i of
+    T, is off by c log(N_i / T_i) + c d_i = c log(N_i / (w_i T)), and the mean of these by Jensen's inequality no
+    more than c log(N / T). The others are such parts, of T_i >= 1, multiplied once more.
+    """
+    return (
+        exp_double_double.growth(fused) * log(MOST) + exp_double_double.bound(fused) + ROUNDINGS_OF_MERGES
+    )
+
+
+def of_others(form, fused, weight):
     """e: the sum without a largest element is off by e u of itself, if it weighs this part of that or more.
 
     float32: an addition loses half a unit of the largest term, 2^-53 of it, or of its tail, 2^-49 of the
     term; but of the tails no more than all of them.
     """
-    term = of_terms(form, fused, near, weight)
+    term = terms.bounds(form, fused)
     if form == "float64":
-        return term.with_tail + ROUNDINGS_OF_OTHERS + (1 + RISES) * exp_double.bound(fused)
+        return term.with_tail + ROUNDINGS_OF_OTHERS + exp_double.bound(fused) + rises(fused)
     u, weight = 2.0**-24, max(weight, least_part())
     tails = min(ADDITIONS * 2.0**-49 * term.rounding / weight / u, term.rounding)
     return term.with_tail + tails + ADDITIONS * 2.0**-53 / weight / u + ROUNDINGS_32 + COEFFICIENTS_32
 
 
-def softmax(form, fused, near=False):
-    """Terms that are kept for what their signs say, and their sum.
-
-    The square that makes elements far from 0 worse makes all terms smaller: it counts once.
-    """
-    term = of_terms(form, fused, True)
+def softmax(form, fused):
+    """Terms that are kept for what their signs say, and their sum."""
+    term = terms.bounds(form, fused)
     kept = max(max(tail, term.rounding - tail) for tail in kept_tails(form, fused))
     of_sum = ROUNDINGS_OF_KEPT + SMALL_CHUNKS if form == "float64" else ROUNDINGS_32
-    far = 0.0 if near else of_terms(form, fused, False).parts - term.parts
-    return LAST + term.parts + kept + term.with_tail + of_sum + COEFFICIENTS_32 + far
+    return LAST + term.parts + kept + term.with_tail + of_sum + COEFFICIENTS_32
 
 
 @functools.cache
-def logarithms(form, fused, near):
+def logarithms(form, fused):
     """Of ranges of the logarithm c relative to the largest element: the least, and how far it is off, not
     yet rounded.
 
@@ -93,46 +102,42 @@ def logarithms(form, fused, near):
     """
     found = []
     for low, high, error in log_positive.pieces(fused):
-        e = of_others(form, fused, near, expm1(low))
+        e = of_others(form, fused, expm1(low))
         found.append((low, (error if form == "float64" else 0.0) - e * U * expm1(-high)))
     return found
 
 
-def log_softmax(form, fused, near=False):
-    """Of the largest element it is the logarithm alone; of any other a difference d is rounded, too."""
+def log_softmax(form, fused):
+    """Of the largest element it is the logarithm alone, in two parts.
+
+    Of any other a difference d is rounded, and the tail of the logarithm c subtracted first. That is off by the
+    tail at most, half a unit of c, since d is a number of the type; and by half a unit of d, or a whole one
+    where a tail of more than 1.5 units leads beyond a power of two.
+    """
     unit, worst = log_positive.unit, 0.0
-    for low, error in logarithms(form, fused, near):
+    for low, error in logarithms(form, fused):
         worst = max(worst, error / unit(low))
         for b in range(-60, 12):
             if low <= MUCH and 2.0 ** (b + 1) < 4:
                 continue
-            of_both = unit(low) / 2 + error + unit(2.0**b) / 2
-            worst = max(worst, of_both / unit(low + 2.0**b))
+            of_d, of_c = unit(2.0**b), unit(low)
+            of_tail = min(of_c, of_d) / 2 if of_c <= 3 * of_d else of_d
+            worst = max(worst, (of_d / 2 + of_tail + error) / unit(low + 2.0**b))
     return LAST + worst
 
 
 def logsumexp(form, fused):
     """In ulp of M, the larger of the result and the largest element a.
 
-    c is at most 2 M. The sum of a and what makes c is rounded once. Elements far from 0 have an M so large
-    that the error of c is nothing beside its unit.
+    c is at most 2 M. The sum of a and what makes c is rounded once.
     """
     unit = log_positive.unit
-    return LAST + max(error / unit(low / 2) for low, error in logarithms(form, fused, True))
+    return LAST + max(error / unit(low / 2) for low, error in logarithms(form, fused))
 
 
-def cross_entropy(form, fused, weighted, near=False):
-    """A distance that is not negative, and c; with weights one product more, of the rounded sum in float64.
-
-    Beside a sum s its rounding is half a unit of s, at most u for a power of two, which a distance can make
-    of any smaller c.
-    """
-    found = logarithms(form, fused, near)
-    if not weighted or form == "float32":
-        return LAST + max(error / log_positive.unit(low) for low, error in found)
-    worst = 0.0
-    for low, error in found:
-        power = 2.0**53 * log_positive.unit(low)  # above c
-        for size in (low, power):
-            worst = max(worst, (log_positive.unit(size) / 2 + error) / size / U)
-    return LAST + worst
+def cross_entropy(form, fused, weighted):
+    """A distance that is not negative, and c. With weights both parts of the sum are multiplied."""
+    found = logarithms(form, fused)
+    if weighted and form == "float64":
+        return LAST + max(error / low / U for low, error in found)
+    return LAST + max(error / log_positive.unit(low) for low, error in found)

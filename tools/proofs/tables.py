@@ -8,6 +8,7 @@ NAMES = {
     "log_of_quotient": "``log_of_quotient``",
     "log_positive": "``log_positive``",
     "exp_double": "``exp_double``",
+    "exp_double_double": "``exp_double_double``",
     "a term": "a term, ``exp_term``",
     "a term, its tail": "a term with its tail",
 }

@@ -42,13 +42,15 @@ cdef inline pair relative_sum(real *tag, const relative_sums *sums, Py_ssize_t l
     return total
 
 
-cdef inline double add_log(real *tag, pair sum, double distance, double distance_low) noexcept nogil:
+cdef inline pair add_log(real *tag, pair sum, double distance, double distance_low) noexcept nogil:
     """distance + log(sum), where exp of the tail of the distance is 1 + tail to all digits that count.
 
     NaN where the sum is, also at an infinite distance.
     """
-    cdef double total = log_positive[real](NULL, sum.high, sum.low + sum.high * distance_low, distance)
-    return total if fabs(distance) < INFINITY else distance + (sum.high - sum.high)
+    cdef double tail
+    cdef double total = log_positive[real](NULL, sum.high, sum.low + sum.high * distance_low, distance, &tail)
+    cdef bint finite = fabs(distance) < INFINITY
+    return pair(total if finite else distance + (sum.high - sum.high), tail if finite else 0)
 
 
 cdef inline void find_losses_of_labels(real *tag, group_work *work, Py_ssize_t width) noexcept nogil:
@@ -60,12 +62,11 @@ cdef inline void find_losses_of_labels(real *tag, group_work *work, Py_ssize_t w
         sum = relative_sum[real](NULL, &work.relative, j)
         total[j], total_low[j] = sum.high, sum.low
     for j in range(width):
-        total[j] = add_log[real](
-            NULL, pair(total[j], total_low[j]), work.distance[j], work.distance_low[j]
-        )
+        sum = add_log[real](NULL, pair(total[j], total_low[j]), work.distance[j], work.distance_low[j])
+        total[j], total_low[j] = sum.high, sum.low
     for j in range(width):
         weight = multiply_pairs(pair(work.label_weight[j], 0), pair(work.sample_weight[j], 0))
-        work.loss[j] = rounded(multiply_pairs(pair(total[j], 0), weight))
+        work.loss[j] = rounded(multiply_pairs(pair(total[j], total_low[j]), weight))
 
 
 # ---- one slice, whose targets are more than a label ------------------------------------------------
@@ -77,9 +78,9 @@ cdef inline double loss_of_targets(
     """sum q (log_sum + distance), q the targets with smoothing and weights."""
     cdef const segment_sums *sums = work.parts
     cdef pair loss, of_classes, kept, spread, log_sum, total = relative_sum[real](NULL, &work.relative, lane)
-    log_sum = pair(add_log[real](NULL, total, 0, 0), 0)
+    log_sum = add_log[real](NULL, total, 0, 0)
     if has_labels(call):
-        loss = pair(add_log[real](NULL, total, work.distance[lane], work.distance_low[lane]), 0)
+        loss = add_log[real](NULL, total, work.distance[lane], work.distance_low[lane])
         loss = multiply_pairs(loss, pair(work.label_weight[lane], 0))
     else:
         loss = add_pairs(

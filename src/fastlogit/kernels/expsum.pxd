@@ -16,7 +16,7 @@ from libc.string cimport memcpy
 from fastlogit.kernels.arithmetic cimport bits64, float32, float64, from_bits64, real, residual64
 from fastlogit.kernels.doubles cimport add_by_size, add_exactly, renormalise
 from fastlogit.kernels.formulas cimport HEADROOM, TWO_MINUS_HEADROOM
-from fastlogit.kernels.terms cimport exp_double, exp_range, exp_term
+from fastlogit.kernels.terms cimport exp_double, exp_double_double, exp_range, exp_term
 
 
 cdef enum:
@@ -372,6 +372,7 @@ cdef inline void merge_scaled(const scaled_sums *part, scaled_sums *total, Py_ss
         total.largest[j] = max(total.largest[j], part.largest[j])
         total.low[j] += part.low[j]
         add_exactly(&total.high[j], &total.low[j], part.high[j])
+        renormalise(&total.high[j], &total.low[j])
 
 
 cdef inline void merge_relative(
@@ -400,7 +401,7 @@ cdef inline void merge_relative(
         add_exactly(&difference, &rest, -larger)
         rest = rest if difference > -789 else 0
         difference = difference if difference > -789 else -789
-        exp_double(difference, HEADROOM, &factor, &factor_tail)
+        exp_double_double(difference, HEADROOM, &factor, &factor_tail)
         factor_tail = factor_tail + factor * rest
         # times the whole sum of the lesser
         whole = lesser_ties
@@ -414,6 +415,7 @@ cdef inline void merge_relative(
         total.ties[j] = ties + (lesser_ties if equal else 0)
         low = low + tail
         add_exactly(&high, &low, term)
+        renormalise(&high, &low)
         total.high[j] = high
         total.low[j] = low
 

@@ -247,7 +247,7 @@ cdef inline real log_expit_within(real x, real bounded) noexcept nogil:
     input. There ``bounded`` is x between the bounds, which x itself may leave: log1p(E) is then less than
     any float.
     """
-    cdef double h, below, power, p, p_tail, part, numerator, numerator_tail, base, denominator, leading
+    cdef double h, below, power, p, p_tail, part, numerator, numerator_tail, base, denominator, leading, lost
     h = 1.0 if fabs(bounded) < LN2 else 0.0
     base = (h + 1) + (h + 1)
     exp_parts[float64](-fabs(bounded), 0, real is float64, &power, &p, &p_tail)
@@ -271,6 +271,7 @@ cdef inline real log_expit_within(real x, real bounded) noexcept nogil:
             numerator_tail,
             denominator,
             ((base - denominator) - numerator) - numerator_tail,
+            &lost,
         )
 
 
@@ -309,14 +310,16 @@ cdef inline double nearest_power(double x, double y, double *power) noexcept nog
 
 cdef inline double log_of_quotient(
     bint leads, double leading, double leading_tail, double numerator, double numerator_tail,
-    double denominator, double denominator_tail,
+    double denominator, double denominator_tail, double *tail,
 ) noexcept nogil:
     """leading + 2 atanh(s), s = numerator / denominator, abs(s) < 0.2003, the roundings carried along.
+
+    ``tail`` receives what the last rounding loses, unless the sum cancels.
 
     ``leads``, a constant, says that ``leading`` is 0 or larger than 2 s: then the rounding of their sum takes
     two operations, else five.
     """
-    cdef double reciprocal = 1 / denominator, s = numerator * reciprocal, error, total, part, rest, z
+    cdef double reciprocal = 1 / denominator, s = numerator * reciprocal, error, total, part, rest, z, result
     error = residual64(s, denominator, numerator) + muladd64(-s, denominator_tail, numerator_tail)
     z = s * s
     total = leading + (s + s)
@@ -326,13 +329,19 @@ cdef inline double log_of_quotient(
         part = total - leading
         rest = ((leading - (total - part)) + ((s + s) - part)) + leading_tail
     rest = muladd64(error, reciprocal + reciprocal, rest)
-    return total + muladd64(s * z, atanh_tail(z), rest)
+    rest = muladd64(s * z, atanh_tail(z), rest)
+    result = total + rest
+    tail[0] = rest - (result - total)
+    return result
 
 
-cdef inline double log_positive(real *tag, double high, double low, double offset) noexcept nogil:
+cdef inline double log_positive(
+    real *tag, double high, double low, double offset, double *tail
+) noexcept nogil:
     """offset + log(high + low) for a positive normal ``high`` and a small ``low``, also near 1.
 
-    The logarithm is within 0.28 ulp of itself before it is added to the offset and rounded.
+    The logarithm is within 0.28 ulp of itself before it is added to the offset and rounded; ``tail`` receives
+    what the rounding loses, unless the sum cancels.
 
     To the precision of float32 the roundings are not carried along: 2^-48.
     """
@@ -343,6 +352,7 @@ cdef inline double log_positive(real *tag, double high, double low, double offse
     denominator = high + power
     if real is float32:
         s = numerator / denominator
+        tail[0] = 0
         return offset + muladd64(k, LN2, muladd64(s * (s * s), atanh_tail(s * s), s + s))
     else:
         leading = offset
@@ -351,6 +361,7 @@ cdef inline double log_positive(real *tag, double high, double low, double offse
         return log_of_quotient(
             False, leading, leading_tail, numerator, low - (numerator - (high - power)), denominator,
             ((power - denominator) + high) + low,
+            tail,
         )
 
 
@@ -363,7 +374,7 @@ cdef inline real log_odds(real x, double lifted, double lift) noexcept nogil:
     float64 carries the rounding of 1 - x, of the quotient and of the leading sum; float32 is the same
     formula in float64 arithmetic without them, and correctly rounded for every input.
     """
-    cdef double p = x, q = 1 - p, q_tail, power, k, part, numerator, denominator
+    cdef double p = x, q = 1 - p, q_tail, power, k, part, numerator, denominator, lost
     k = nearest_power(lifted, q, &power) - lift
     part = power * q
     numerator = lifted - part
@@ -382,6 +393,7 @@ cdef inline real log_odds(real x, double lifted, double lift) noexcept nogil:
             -q_tail,
             denominator,
             ((part - denominator) + lifted) + q_tail,
+            &lost,
         )
 
 

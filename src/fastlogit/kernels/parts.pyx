@@ -180,7 +180,7 @@ cdef void write_part(
     cdef double values[BLOCK]
     cdef double terms[BLOCK]
     cdef double tails[BLOCK]
-    cdef double largest, high, low, logarithm
+    cdef double largest, high, low, logarithm, lost
     cdef Py_ssize_t run, block, count, stride, i
     cdef char *out
     locate(cut, index, &part)
@@ -189,13 +189,13 @@ cdef void write_part(
     low = part.sum.low * TWO_MINUS_HEADROOM
     add_exactly(&high, &low, part.sum.high * TWO_MINUS_HEADROOM)
     if function == LOGSUMEXP:
-        logarithm = log_positive[float64](NULL, high, low, largest if isfinite(largest) else 0)
+        logarithm = log_positive[float64](NULL, high, low, largest if isfinite(largest) else 0, &lost)
         if not isfinite(largest):
             logarithm = largest + logarithm
         (<real *> part.out)[0] = <real> logarithm
         leave(caller)
         return
-    logarithm = log_positive[float64](NULL, high, low, 0)
+    logarithm = log_positive[float64](NULL, high, low, 0, &lost)
     high += largest - largest  # without a finite largest element there are no shares
     stride = cut.out_strides[cut.axes - 1]
     for run in range(part.runs):
@@ -262,7 +262,6 @@ cdef void merge_parts(const part_sum *parts, part_sum *totals, Py_ssize_t count)
         gather(totals + start, width, &total)
         merge_relative(&part, &total, width)
         for j in range(width):
-            renormalise(&total.high[j], &total.low[j])
             totals[start + j].largest, totals[start + j].ties = total.largest[j], total.ties[j]
             totals[start + j].high, totals[start + j].low = total.high[j], total.low[j]
         start += width

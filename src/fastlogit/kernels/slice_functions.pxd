@@ -61,6 +61,7 @@ cdef enum:
     # log_softmax
     LARGEST = 0
     LOG_SUM  # relative to the largest
+    LOG_SUM_TAIL
 
     # logsumexp
     RESULT = 0
@@ -92,7 +93,7 @@ cdef inline traits traits_of(slice_function function) noexcept nogil:
     elif function == SOFTMAX_OF_X:
         these.has_one_scale, these.coefficients = True, LOWEST + 1
     elif function == LOG_SOFTMAX:
-        these.coefficients = LOG_SUM + 1
+        these.coefficients = LOG_SUM_TAIL + 1
     elif function == LOGSUMEXP:
         these.is_one_number, these.coefficients = True, RESULT + 1
     elif function == CROSS_ENTROPY:
@@ -221,7 +222,7 @@ cdef inline void prepare_logarithm(
     """log_softmax, whose logarithm is that of a sum relative to the largest element, and logsumexp."""
     cdef double high[MOST_LANES]
     cdef double low[MOST_LANES]
-    cdef double value
+    cdef double value, tail
     cdef bint infinite
     cdef Py_ssize_t j
     for j in range(width):
@@ -231,11 +232,13 @@ cdef inline void prepare_logarithm(
     if function == LOG_SOFTMAX:
         for j in range(width):
             result.of_lane[LARGEST][j] = sums.largest[j]
-            result.of_lane[LOG_SUM][j] = log_positive[real](NULL, high[j], low[j], 0)
+            value = log_positive[real](NULL, high[j], low[j], 0, &tail)
+            result.of_lane[LOG_SUM][j] = value
+            result.of_lane[LOG_SUM_TAIL][j] = tail if real is float64 else value - <real> value
     else:
         for j in range(width):
             infinite = fabs(sums.largest[j]) == INFINITY
-            value = log_positive[real](NULL, high[j], low[j], 0 if infinite else sums.largest[j])
+            value = log_positive[real](NULL, high[j], low[j], 0 if infinite else sums.largest[j], &tail)
             result.of_lane[RESULT][j] = sums.largest[j] + value if infinite else value
 
 
@@ -324,7 +327,9 @@ cdef inline real element(
     elif function == SOFTMAX_OF_X:
         return share_of_x[real](x, coefficient, apart)
     elif function == LOG_SOFTMAX:
-        return (x - coefficient[LARGEST * apart]) - coefficient[LOG_SUM * apart]
+        # Where the tail counts, the difference is the smaller number.
+        x = (x - coefficient[LARGEST * apart]) - coefficient[LOG_SUM_TAIL * apart]
+        return x - coefficient[LOG_SUM * apart]
     elif function == LOGSUMEXP:
         return coefficient[RESULT * apart]
     elif function == CROSS_ENTROPY_GRADIENT:

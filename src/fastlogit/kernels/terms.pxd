@@ -8,19 +8,24 @@ from fastlogit.kernels.arithmetic cimport (
 )
 from fastlogit.kernels.formulas cimport (
     EXP_2, EXP_2_32, EXP_3, EXP_3_32, EXP_4, EXP_4_32, EXP_5, EXP_5_32, EXP_6, EXP_6_32, EXP_7, EXP_8, EXP_9,
-    EXP_10, EXP_11, HEADROOM, LN2_HIGH, LN2_HIGH_32, LN2_LOW, LN2_LOW_32, LOG2_E, ROUND_AND_BIAS,
+    EXP_10, EXP_11, HEADROOM, LN2, LN2_HIGH, LN2_HIGH_32, LN2_LOW, LN2_LOW_32, LOG2_E, ROUND_AND_BIAS,
     ROUND_AND_BIAS_32,
 )
 
 
 cdef extern from *:
     """
-    /* ln 2 in two floats, the first rounded to nearest: with fused multiply-add x - k LN2_32 is exact,
-       since it is a multiple of 2^-25 below 0.35. */
+    /* ln 2 in two parts, the first rounded to nearest: with fused multiply-add x - k LN2 is exact, since it is
+       a multiple of 2^-54 (float32: 2^-25) below 0.35. Without, the product has to be exact, with a k of 12
+       bits, and LN2_39 has 39. The square of k times the other part is what terms lack of the exponential. */
+    #define LN2_REST 0x1.abc9e3b39803fp-56
+    #define LN2_39 0x1.62e42fefa4p-1
+    #define LN2_BELOW_39 -0x1.8432a1b0e2634p-43
     #define LN2_32 0x1.62e43p-1f
     #define LN2_REST_32 -0x1.05c61p-29f
 
-    /* 1 / n!: exp(r) = 1 + r + r^2 / 2 + r^3 (1 / 6 + r / 24 + ...), |r| <= 0.3467, up to r^14 to 2^-63. */
+    /* 1 / n!: exp(r) = 1 + r + r^2 / 2 + r^3 (1 / 6 + r / 24 + ...), |r| <= 0.3467, up to r^14 to 2^-63 and up
+       to r^16 to 2^-74. The tails are what the quotients of doubles lack. */
     #define INVERSE_FACTORIAL_3 (1.0 / 6)
     #define INVERSE_FACTORIAL_4 (1.0 / 24)
     #define INVERSE_FACTORIAL_5 (1.0 / 120)
@@ -33,11 +38,19 @@ cdef extern from *:
     #define INVERSE_FACTORIAL_12 (1.0 / 479001600)
     #define INVERSE_FACTORIAL_13 (1.0 / 6227020800.0)
     #define INVERSE_FACTORIAL_14 (1.0 / 87178291200.0)
+    #define INVERSE_FACTORIAL_15 (1.0 / 1307674368000.0)
+    #define INVERSE_FACTORIAL_16 (1.0 / 20922789888000.0)
+    #define TAIL_OF_INVERSE_3 0x1.5555555555555p-57
+    #define TAIL_OF_INVERSE_4 0x1.5555555555555p-59
+    #define TAIL_OF_INVERSE_5 0x1.1111111111111p-63
     """
+    const double LN2_REST, LN2_39, LN2_BELOW_39
     const float LN2_32, LN2_REST_32
     const double INVERSE_FACTORIAL_3, INVERSE_FACTORIAL_4, INVERSE_FACTORIAL_5, INVERSE_FACTORIAL_6
     const double INVERSE_FACTORIAL_7, INVERSE_FACTORIAL_8, INVERSE_FACTORIAL_9, INVERSE_FACTORIAL_10
     const double INVERSE_FACTORIAL_11, INVERSE_FACTORIAL_12, INVERSE_FACTORIAL_13, INVERSE_FACTORIAL_14
+    const double INVERSE_FACTORIAL_15, INVERSE_FACTORIAL_16
+    const double TAIL_OF_INVERSE_3, TAIL_OF_INVERSE_4, TAIL_OF_INVERSE_5
 
 
 cdef inline void term_parts(real x, real scale, real *power, real *high, real *rest) noexcept nogil:
@@ -69,8 +82,8 @@ cdef inline void term_parts(real x, real scale, real *power, real *high, real *r
         biased = muladd64(x, LOG2_E, ROUND_AND_BIAS + scale)
         k = biased - (ROUND_AND_BIAS + scale)
         power[0] = from_bits64(bits64(biased) << 52)
-        high[0] = muladd64(k, -LN2_HIGH, x)
-        low = k * -LN2_LOW
+        high[0] = muladd64(k, -LN2 if FUSED else -LN2_39, x)
+        low = k * (-LN2_REST if FUSED else -LN2_BELOW_39)
         r = high[0]
         z = r * r
         q = muladd64(z, EXP_11, muladd64(EXP_10, r, EXP_9))
@@ -133,16 +146,26 @@ cdef inline void exp_range(real reference, real *shift, real *scale, real *lowes
     lowest[0] = (reference - shift[0]) - range_of_terms
 
 
+cdef inline void reduce_argument(
+    double x, double scale, double *power, double *r, double *r_tail
+) noexcept nogil:
+    """exp(x) * 2^scale = power * exp(r + r_tail), where power is one of two."""
+    cdef double biased = muladd64(x, LOG2_E, ROUND_AND_BIAS + scale), k = biased - (ROUND_AND_BIAS + scale)
+    cdef double upper = muladd64(k, -LN2_HIGH, x), lower = k * -LN2_LOW
+    power[0] = from_bits64(bits64(biased) << 52)
+    r[0] = upper + lower
+    r_tail[0] = (upper - r[0]) + lower
+
+
 cdef inline void exp_double(double x, double scale, double *high, double *low) noexcept nogil:
     """exp(x) * 2^scale as a sum of two doubles, within 0.037 half units of the first.
 
     The reduced argument and its square keep their tails; Taylor's series up to r^14.
     """
-    cdef double biased = muladd64(x, LOG2_E, ROUND_AND_BIAS + scale), k = biased - (ROUND_AND_BIAS + scale)
-    cdef double power = from_bits64(bits64(biased) << 52)
-    cdef double upper = muladd64(k, -LN2_HIGH, x), lower = k * -LN2_LOW
-    cdef double r = upper + lower, r_tail = (upper - r) + lower, z = r * r, z_tail = -residual64(r, r, z)
-    cdef double q, half, cube, rest, p, tail, one
+    cdef double power, r, r_tail, z, z_tail, q, half, cube, rest, p, tail, one
+    reduce_argument(x, scale, &power, &r, &r_tail)
+    z = r * r
+    z_tail = -residual64(r, r, z)
     q = muladd64(
         z, muladd64(INVERSE_FACTORIAL_14, r, INVERSE_FACTORIAL_13),
         muladd64(INVERSE_FACTORIAL_12, r, INVERSE_FACTORIAL_11),
@@ -159,3 +182,38 @@ cdef inline void exp_double(double x, double scale, double *high, double *low) n
     tail = ((r - p) + rest) + (((half - rest) + cube) + muladd64(0.5, z_tail, muladd64(r_tail, p, r_tail)))
     high[0] = power * one
     low[0] = power * (((1 - one) + p) + tail)
+
+
+cdef inline void horner_step(
+    double r, double r_tail, double coefficient, double coefficient_tail, double *high, double *low
+) noexcept nogil:
+    """high + low becomes coefficient + (r + r_tail) (high + low), the product being the smaller one."""
+    cdef double product = r * high[0], total = coefficient + product
+    cdef double lost = muladd64(r, low[0], r_tail * high[0]) - residual64(r, high[0], product)
+    low[0] = ((coefficient - total) + product) + (lost + coefficient_tail)
+    high[0] = total
+
+
+cdef inline void exp_double_double(double x, double scale, double *high, double *low) noexcept nogil:
+    """exp(x) * 2^scale as a sum of two doubles, within 0.00001 half units of the first.
+
+    Taylor's series up to r^16, of which two doubles have the first six coefficients and the sum. For sums that
+    are multiplied by one exponential after another.
+    """
+    cdef double power, r, r_tail, z, q, tail = 0
+    reduce_argument(x, scale, &power, &r, &r_tail)
+    z = r * r
+    q = muladd64(r, INVERSE_FACTORIAL_16, INVERSE_FACTORIAL_15)
+    q = muladd64(z, q, muladd64(INVERSE_FACTORIAL_14, r, INVERSE_FACTORIAL_13))
+    q = muladd64(z, q, muladd64(INVERSE_FACTORIAL_12, r, INVERSE_FACTORIAL_11))
+    q = muladd64(z, q, muladd64(INVERSE_FACTORIAL_10, r, INVERSE_FACTORIAL_9))
+    q = muladd64(z, q, muladd64(INVERSE_FACTORIAL_8, r, INVERSE_FACTORIAL_7))
+    q = muladd64(q, r, INVERSE_FACTORIAL_6)
+    horner_step(r, r_tail, INVERSE_FACTORIAL_5, TAIL_OF_INVERSE_5, &q, &tail)
+    horner_step(r, r_tail, INVERSE_FACTORIAL_4, TAIL_OF_INVERSE_4, &q, &tail)
+    horner_step(r, r_tail, INVERSE_FACTORIAL_3, TAIL_OF_INVERSE_3, &q, &tail)
+    horner_step(r, r_tail, 0.5, 0, &q, &tail)
+    horner_step(r, r_tail, 1, 0, &q, &tail)
+    horner_step(r, r_tail, 1, 0, &q, &tail)
+    high[0] = power * q
+    low[0] = power * tail

@@ -179,11 +179,11 @@ cdef inline void add_in_fixed_point(real *tag, const weighted_slice *slice, scal
 
 cdef inline double log_of_size(const scaled_sum *sum) noexcept nogil:
     """log(abs(sum)); -inf of 0."""
-    cdef double leading = sum.reference, rest = 0, low = sum.low if sum.high > 0 else -sum.low
+    cdef double leading = sum.reference, rest = 0, low = sum.low if sum.high > 0 else -sum.low, lost
     if sum.high == 0:
         return -INFINITY
     add_exactly(&leading, &rest, sum.exponent * LN2_HIGH)
-    return log_positive[float64](NULL, fabs(sum.high), low, leading) + (rest + sum.exponent * LN2_LOW)
+    return log_positive[float64](NULL, fabs(sum.high), low, leading, &lost) + (rest + sum.exponent * LN2_LOW)
 
 
 cdef void compute_weighted(real *tag, const weighted_slices *cut, Py_ssize_t index) noexcept nogil:
