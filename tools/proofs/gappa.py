@@ -73,11 +73,15 @@ class Script:
         if node.operation == "multiply" and any(power_of_two(operand.value) for operand in node.operands):
             factor, other = sorted(node.operands, key=lambda operand: operand.value is None)
             return scaled(factor.value, self.linear(other, atoms))
-        if node.operation not in ("add", "subtract"):
+        *factors, last = node.operands or [None]
+        if node.operation == "fma" and any(power_of_two(factor.value) for factor in factors):
+            factor, other = sorted(factors, key=lambda operand: operand.value is None)
+            sign, left = 1, scaled(factor.value, self.linear(other, atoms))
+        elif node.operation in ("add", "subtract"):
+            sign, left = 1 if node.operation == "add" else -1, self.linear(factors[0], atoms)
+        else:
             return {self.of(node): 1}, {}
-        sign = 1 if node.operation == "add" else -1
-        left, right = (self.linear(operand, atoms) for operand in node.operands)
-        terms, roundings = added(left, scaled(sign, right))
+        terms, roundings = added(left, scaled(sign, self.linear(last, atoms)))
         exact = exact_expression(node.operation, list(map(self.of, node.operands)))
         if self._rounded(node) != exact:
             roundings = {**roundings, f"({self.of(node)} - ({exact}))": 1}

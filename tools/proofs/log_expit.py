@@ -5,7 +5,7 @@ rounding:
 
 - k where h is 0. Then `numerator` and its tail are those of k = 0 times 2^k. Gappa is asked for these, for
   the denominator of every numerator, and for the leading sum of every x.
-- p_tail, without fused multiply-add: as in `expit`.
+- p_tail: as in `expit` without fused multiply-add.
 - What underflows. E is above 2^-996, and the last digits that `numerator_tail` can lose are below 2^-1074.
   The residual, without fused multiply-add, loses nothing where the denominator is 2.
 - k < -60. Then D is 2, but for 2^-60, and everything is that of k = -60 times a power of two.
@@ -50,10 +50,9 @@ class Trace:
             ("exp_parts", "high"): traces.number(0),
             ("exp_parts", "power"): traces.number(power),
             ("exp_parts", "p"): p,
+            ("exp_parts", "p_tail"): p_tail,
             **dict(replaced),
         }
-        if not fused:
-            replaced["exp_parts", "p_tail"] = p_tail
         inputs = {id(node): node for node in [x, *replaced.values()] if node.operation == "input"}
         result, _, watched = traces.traced(
             replaced,
@@ -85,10 +84,6 @@ class Trace:
         return f"{text}{{ {claim} }}\n{hints}{script.cancellations()}"
 
 
-def whole_p(fused):
-    return "p" if fused else "(p + p_tail)"
-
-
 def ranges(low, high):
     """Of p and its tail where r is between these."""
     return {"p": (expm1(low) - EDGE, expm1(high) + EDGE), "p_tail": (-(2.0**-53), 2.0**-53)}
@@ -105,7 +100,7 @@ def scripts(fused):
     for k in (0, -1):
         for negative in (False, True):
             low, high = reduced(1, k)
-            exact = f"1 - {gappa.literal(traces.number(2.0**k).value)} * (1 + {whole_p(fused)})"
+            exact = f"1 - {gappa.literal(traces.number(2.0**k).value)} * (1 + (p + p_tail))"
             given = ranges(low, high) | {"x": (k * LN2 + low, k * LN2 + high)}
             meanings = {
                 "numerator": exact,
@@ -114,7 +109,7 @@ def scripts(fused):
             }
             questions[k, negative] = Trace(1, 2.0**k, negative, fused).sums(meanings, given)
     given = ranges(-exponential.LARGEST_R, exponential.LARGEST_R)
-    questions["numerator"] = Trace(0, 1, False, fused).sums({"numerator": f"-1 - {whole_p(fused)}"}, given)
+    questions["numerator"] = Trace(0, 1, False, fused).sums({"numerator": "-1 - (p + p_tail)"}, given)
     number, tail = traces.symbols("number", "tail")
     symbols = {("log_expit_within", "numerator"): number, ("log_expit_within", "numerator_tail"): tail}
     given = {"number": (-0.5 - EDGE, 0.0), "tail": (-(2.0**-53), 2.0**-53)}
@@ -150,7 +145,7 @@ def errors(h, k, negative, found, fused):
     """In ulp of the exact result, before the last rounding, for one piece of r at a time."""
     parts, leading = found.of(h, k, negative)
     first, last = reduced(h, k)
-    for low, high, error_of_p in exponential.pieces(fused, with_tail=not fused):
+    for low, high, error_of_p in exponential.pieces(fused, with_tail=True):
         low, high = max(low, first), min(high, last)
         if low >= high:
             continue
@@ -168,9 +163,11 @@ def errors(h, k, negative, found, fused):
 def beyond(fused):
     """The same of what log_expit is above its upper bound."""
     x, p, p_tail = traces.symbols("x", "p", "p_tail")
-    replaced = {("exp_parts", "power"): traces.number(1), ("exp_parts", "p"): p}
-    if not fused:
-        replaced["exp_parts", "p_tail"] = p_tail
+    replaced = {
+        ("exp_parts", "power"): traces.number(1),
+        ("exp_parts", "p"): p,
+        ("exp_parts", "p_tail"): p_tail,
+    }
     result, *_ = traces.traced(
         replaced,
         lambda functions: functions["log_expit"]["float64"](x, traces.number(-690), traces.number(690)),
@@ -185,17 +182,16 @@ def beyond(fused):
     if (negated, factor.value, last.operation) != ("negate", traces.constant("TWO_MINUS_96"), "add"):
         raise ArithmeticError("Above its upper bound log_expit is not a sum, scaled down.")
     script = gappa.Script(traces.needed([last]))
-    off = f"({' + '.join(map(script.of, last.operands))}) - (1 + {whole_p(fused)})"
+    off = f"({' + '.join(map(script.of, last.operands))}) - (1 + (p + p_tail))"
     given = ranges(-exponential.LARGEST_R, exponential.LARGEST_R)
-    names = ["p", *["p_tail"] * (not fused)]
-    claim = AND.join(f"{name} in [{given[name][0]!r}, {given[name][1]!r}]" for name in names)
+    claim = AND.join(f"{name} in [{low!r}, {high!r}]" for name, (low, high) in given.items())
     hint = f"{off} -> {script.roundings(*last.operands)};\n"
     (rounded,) = gappa.prove(
-        f"{script.text(names)}{{ {claim} -> |{off}| in ? }}\n{hint}{script.cancellations()}"
+        f"{script.text(given)}{{ {claim} -> |{off}| in ? }}\n{hint}{script.cancellations()}"
     )
     worst = max(
         (error + rounded) / 2.0 ** (frexp(exp(low) / SLACK)[1] - 53)
-        for low, _, error in exponential.pieces(fused, with_tail=not fused)
+        for low, _, error in exponential.pieces(fused, with_tail=True)
     )
     return max(worst, (0.5 + worst) / 2)
 

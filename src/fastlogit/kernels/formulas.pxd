@@ -240,8 +240,8 @@ cdef inline real log_expit_within(real x, real bounded) noexcept nogil:
 
     log1p(E) = h ln 2 - 2 atanh(s), s = (2^h - 1 - E) / (2^h + 1 + E), where h = 0 for E < 1/2, else 1: so s
     stays within 1/5, and for large x nothing is lost, since then log1p(E) is -2 s (1 + ...).
-    float64 carries the roundings of the quotient and of the leading sum; what remains are the error of p
-    and the last rounding. Largest error seen: 0.950 ulp, at 0x1.9fb7cfd947bb7p+4. Between the bounds neither
+    float64 carries the roundings of the quotient, of the leading sum and of p; what remains are the polynomial
+    and the last rounding: less than 0.883 ulp (``tools/proofs``). Between the bounds neither
     E nor, without fused multiply-add, a product that the residual splits leaves the normal range.
     float32 is the same formula in float64 arithmetic without these tails, and correctly rounded for every
     input. There ``bounded`` is x between the bounds, which x itself may leave: log1p(E) is then less than
@@ -258,9 +258,7 @@ cdef inline real log_expit_within(real x, real bounded) noexcept nogil:
         return <real> muladd64(h, -LN2_ABOVE, below + atanh_for_float(numerator / (base - numerator)))
     else:
         below = negative_part64(x)
-        numerator_tail = ((h - power) - numerator) - part
-        if not FUSED:
-            numerator_tail = numerator_tail - power * p_tail
+        numerator_tail = muladd64(-power, p_tail, ((h - power) - numerator) - part)
         denominator = base - numerator
         leading = h * -LN2_HIGH + below
         return log_of_quotient(
@@ -279,15 +277,13 @@ cdef inline double log_expit(double x, double lower, double upper) noexcept nogi
     """log(1 / (1 + exp(-x))) for every x, with the `log_expit_bounds`.
 
     Beyond the bounds it is x or -exp(-x). exp is taken times 2^96, so that a subnormal result is rounded
-    from a normal one; beyond 746 it is 0. p is rounded once, but without fused multiply-add more often:
-    then what it and the sum lost goes along.
+    from a normal one; beyond 746 it is 0. What p and the sum lost goes along.
     """
     cdef double a = fabs(x), bounded = clamp[float64](x, lower, upper), power, p, p_tail, within, beyond
     a = 746 if a > 746 else a
     exp_parts[float64](-a, 96, True, &power, &p, &p_tail)
     beyond = muladd64(power, p, power)
-    if not FUSED:
-        beyond = beyond + (((power - beyond) + power * p) + power * p_tail)
+    beyond = beyond + muladd64(power, p_tail, muladd64(power, p, power - beyond))
     beyond = -beyond * TWO_MINUS_96 if x > 0 else x
     within = log_expit_within[float64](bounded, bounded)
     return within if x == bounded else beyond
