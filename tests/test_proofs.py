@@ -138,6 +138,8 @@ def test_saved_bounds_are_what_is_promised():
         ("q = muladd64(q, r, EXP_2)", "q = muladd64(r, q, EXP_2)", {"softmax", "a term"}),
         ("middle = 0.05, reach = 0.53", "middle = 0.06, reach = 0.53", {"softmax"}),
         ("these.least_part = TWO_MINUS_20", "these.least_part = TWO_MINUS_41", {"logsumexp"}),
+        ("exp_double_double(difference, HEADROOM", "exp_double(difference, HEADROOM", {"log_softmax"}),
+        ("x - coefficient[LOG_SUM * apart]", "coefficient[LOG_SUM * apart] - x", {"log_softmax"}),
     ],
 )
 def test_changed_formula_has_to_be_proven_anew(before, after, formulas, proofs, monkeypatch, tmp_path):
@@ -186,6 +188,20 @@ def test_page_on_slices_counts_by_hand_what_the_proofs_take():
         assert re.search(rf"(?<![\d.]){getattr(slices, name)} u", page), name
     assert f"2\\ :sup:`{round(np.log2(slices.least_part()))}` m" in page
     assert f"m + {slices.ADDITIONS - 1}" in page
+
+
+def test_function_that_takes_other_steps_than_those_of_the_proof_is_refused(proofs, monkeypatch, tmp_path):
+    steps = module("exp_double_double")
+    module("traces").formulas.cache_clear()
+    steps.first(True)
+    step = "    horner_step(r, r_tail, 0.5, 0, &q, &tail)\n"
+    changed_kernels(proofs[1], tmp_path, monkeypatch, step, step + step)
+    module("traces").formulas.cache_clear()
+    try:
+        with pytest.raises(ArithmeticError, match="other steps"):
+            steps.first(True)
+    finally:
+        module("traces").formulas.cache_clear()
 
 
 @pytest.mark.skipif(not (shutil.which("gappa") and shutil.which("sollya")), reason="needs gappa and sollya")

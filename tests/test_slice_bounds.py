@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reference import AXIS_BOUND_ULP
+from reference import SLICE_BOUND_ULP
 
 import fastlogit
 from fastlogit import _isa
@@ -87,7 +87,7 @@ ROWS = [
 
 @pytest.mark.parametrize(("name", "dtype", "x"), ROWS)
 def test_rows_that_broke_the_bound(name, dtype, x):
-    assert largest_error(name, x.astype(dtype)) <= AXIS_BOUND_ULP
+    assert largest_error(name, x.astype(dtype)) <= SLICE_BOUND_ULP[name, dtype]
 
 
 def families(dtype):
@@ -109,7 +109,7 @@ def test_one_ahead_of_many(name):
     """The sum of the others is small beside the largest: float64 sums begin with an offset."""
     rows = (x for x in families("float64") if len(np.unique(x)) < 40)
     worst = max((largest_error(name, x), len(x), x[0], x[-1]) for x in rows)
-    assert worst[0] <= AXIS_BOUND_ULP, worst
+    assert worst[0] <= SLICE_BOUND_ULP[name, "float64"], worst
 
 
 def worst_rows():
@@ -131,7 +131,7 @@ def worst_rows():
 def test_worst_rows_of_the_last_campaign(name, dtype, text):
     runs = [run.partition(" x ") for run in text.split(", ")]
     x = row(*((value, int(copies or 1)) for value, _, copies in runs)).astype(dtype)
-    assert largest_error(name, x) <= AXIS_BOUND_ULP
+    assert largest_error(name, x) <= SLICE_BOUND_ULP[name, dtype]
 
 
 def below_powers_of_two(dtype):
@@ -151,12 +151,12 @@ def below_powers_of_two(dtype):
         yield np.concatenate([one, others, extra])
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
 def test_results_just_below_powers_of_two(name, dtype):
     """There a relative error counts double."""
-    worst = max((largest_error(name, x), i) for i, x in enumerate(below_powers_of_two(dtype)))
-    assert worst[0] <= AXIS_BOUND_ULP, worst
+    worst = max((largest_error(name, x), i) for i, x in enumerate(below_powers_of_two(np.dtype(dtype).type)))
+    assert worst[0] <= SLICE_BOUND_ULP[name, dtype], worst
 
 
 def test_tails_of_others_are_not_lost_beside_that_of_the_largest():
@@ -186,7 +186,7 @@ def test_chunks_of_small_terms(count, position):
     """
     x = np.full(count + 1, float.fromhex("-0x1.15c0148c08028p+4"))
     x[position] = 0
-    assert largest_error("softmax", x) <= AXIS_BOUND_ULP
+    assert largest_error("softmax", x) <= SLICE_BOUND_ULP["softmax", "float64"]
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -201,7 +201,7 @@ def test_chunks_of_small_terms_in_some_of_several_slices(axis):
     shares = fastlogit.softmax(np.moveaxis(x, 1, axis).copy(), axis=axis)
     for row, share in zip(x, np.moveaxis(shares, axis, 1), strict=True):
         np.testing.assert_array_equal(share, fastlogit.softmax(row))
-    assert max(largest_error("softmax", row) for row in (x[0], x[3], x[6], x[7])) <= AXIS_BOUND_ULP
+    assert max(largest_error("softmax", row) for row in (x[0], x[3], x[6], x[7])) <= 1.5
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -231,4 +231,35 @@ def test_equal_terms_of_different_elements(dtype):
         order = np.argsort(x, kind="stable")
         assert (np.diff(shares[order]) >= 0).all()
         worst = max(worst, largest_error("softmax", x))
-    assert worst <= AXIS_BOUND_ULP
+    assert worst <= SLICE_BOUND_ULP["softmax", dtype]
+
+
+# exp_double(-STEP) is larger than exp(-STEP) by 0.03 half units; its multiples up to 2^8 have no rounding.
+STEP = float.fromhex("0x1.62a5dfd6edp-2")
+SEGMENTS = 64  # of a slice that is so long
+
+
+def rising(equal, jump, n=2**22):
+    """The largest element rises by one step from segment to segment, after ``equal`` ones of zeros, and jumps."""
+    x = np.full((SEGMENTS, n // SEGMENTS), -600.0)
+    x[:equal] = 0
+    steps = STEP * np.arange(1, SEGMENTS - equal + 1)
+    x[equal:, 0] = steps
+    x[-1, -1] = steps[-1] + jump
+    return x.ravel()
+
+
+@pytest.mark.parametrize(("equal", "jump"), [(30, 30.25), (30, 30.4375), (34, 30.125), (34, 30.5)])
+def test_largest_that_rises_from_segment_to_segment(equal, jump):
+    """Each rise multiplied what was there by an exponential that was wrong in the same direction: 1.55 units.
+
+    The logarithm that is rounded once, by at most a whole half unit where it is just above a power of two, is
+    within 0.31 half units of itself: 0.23 of the others, 0.08 of the logarithm.
+    """
+    x = rising(equal, jump)
+    with mpmath.workprec(300):
+        values, counts = np.unique(x[:-1], return_counts=True)
+        terms = [mpmath.exp(mpmath.mpf(float(value)) - mpmath.mpf(float(x[-1]))) for value in values]
+        exact = -mpmath.log1p(mpmath.fsum(int(n) * term for n, term in zip(counts, terms, strict=True)))
+        error = (mpmath.mpf(float(fastlogit.log_softmax(x)[-1])) - exact) / exact * 2**53
+    assert abs(error) <= 1.31

@@ -323,9 +323,9 @@ def softmax(x, axis=None, *, out=None, where=True):
 
     Notes
     -----
-    The error of every element is at most 2 units in the last place, however long the slices are. The bits
-    of a slice depend on neither its strides, nor the thread count, nor the other slices. A slice
-    without a finite largest element gives NaN, as in SciPy.
+    The error of every element is at most 2 units in the last place, in float64 1.5, however long the slices
+    are. The bits of a slice depend on neither its strides, nor the thread count, nor the other slices. A
+    slice without a finite largest element gives NaN, as in SciPy.
 
     Examples
     --------
@@ -391,7 +391,7 @@ def log_softmax(x, axis=None, *, out=None, where=True):
 
     Notes
     -----
-    The error of every element is at most 2 units in the last place, also near 0: the largest element is
+    The error of every element is at most 1.5 units in the last place, also near 0: the largest element is
     left out of the sum, whose log1p is taken. The bits of a slice depend on neither its strides, nor the
     thread count, nor the other slices.
 

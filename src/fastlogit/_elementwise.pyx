@@ -411,8 +411,7 @@ def log_expit(
 
     Notes
     -----
-    {promises} In float64 results of neighbours can step
-    back by one unit in the last place, never more: about 10 in 10**6 between -0.5 and -0.03.
+    {promises}
 
     With ``E = exp(-abs(x))`` the result is ``min(x, 0) - log1p(E)``, and ``log1p(E)`` is
     ``h log(2) + 2 atanh((1 + E - 2**h) / (1 + E + 2**h))`` with h 0 or 1.

@@ -4,13 +4,12 @@ The sums of the parts are computed one by one, wherever the parts are; they are 
 every element is then written on its own, from the sum of its whole slice. Nothing but these sums, of four
 numbers each, goes from one part to another.
 
-Relative errors, in 2^-53, each at most as many units in the last place: a term is within 0.025 with its
-tail (`exp_double`), and so is a sum of terms, whose roundings are added up, and renormalised in time. A merge
-multiplies the sum that has the smaller largest element by one more exponential: 0.027. In pairs, 2^20 parts
-meet after 20 merges, at 0.57. The share of an element has its own 0.025 and one rounding, 0.5: softmax is
-within 1.1 units. The logarithm of a sum adds the 0.6 of `log_positive`: log_softmax, larger than that
-logarithm, is within 1.7. So is logsumexp for up to 2^10 parts (0.3), in units of the larger of result and
-largest element, which may be half of the logarithm; up to 2^20 parts it is within 1.9.
+Relative errors, in 2^-53, each at most as many units in the last place: a term is within 0.037 with its
+tail (`exp_double`), and so is a sum of terms, whose roundings are added up, and renormalised in time. All merges
+together, however many and in whatever order, add 0.002 (`merge_relative`; docs/slice-errors.rst). The share of
+an element has its own 0.037 and one rounding, 0.5: softmax is within 0.6 units. The logarithm of a sum is within
+0.27 before it is rounded: log_softmax, larger than that logarithm, is within 1.4, and so is logsumexp, in units
+of the larger of result and largest element, which may be half of the logarithm.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
