@@ -134,7 +134,7 @@ def list_promises(app, document, source):
     for name in PUBLIC:
         eps = ", with and without ``eps``" if f"clamped_{name}" in FUNCTIONS else ""
         bounds = (f"{f'< {BOUND_ULP[name, dtype]:g} ulp':9}" for dtype in DTYPES)
-        rows.append(f"{f'`~fastlogit.{name}`{eps}':48}  {'  '.join(bounds)}")
+        rows.append(f"{f'`~fastlogit.{name}`{eps}':48}  {'  '.join(bounds)}".rstrip())
     source[0] = source[0].replace("{_elementwise}", "\n".join(rows))
 
 

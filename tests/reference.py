@@ -375,6 +375,8 @@ SLICE_BOUND_ULP = {  # of the exact element; of the larger of result and largest
     ("log_softmax", "float64"): 1.5,
     ("logsumexp", "float32"): 2.0,
     ("logsumexp", "float64"): 2.0,
+    ("weighted logsumexp", "float32"): 2.0,
+    ("weighted logsumexp", "float64"): 2.0,
 }
 # The largest errors that a search has seen (tools/ulp), rounded up. A larger one is news, though the promise
 # is kept.
