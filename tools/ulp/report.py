@@ -155,7 +155,8 @@ def row_of(entry):
     written = entry.get("row")
     if not written or written.count(",") > LONGEST_ROW:
         return entry["input"]
-    return f"``{shortened(written)}``, element {entry['element']}"
+    element = "" if entry["element"] is None else f", element {entry['element']}"
+    return f"``{shortened(written)}``{element}"
 
 
 def worst_row_table(results):
@@ -267,6 +268,13 @@ def provenance(results):
     of_rows = [count for (name, _), count in tried.items() if name == "softmax"]
     if of_rows:
         said.append(f"Rows: {min(of_rows):,} elements or more of each type.")
+    of_losses = [
+        sum(errors[name]["inputs"] for name in errors if name == "fastlogit v3")
+        for key, errors in results["errors"].items()
+        if key.endswith(("labels/loss", "weights/loss", "targets/loss"))
+    ]
+    if of_losses:
+        said.append(f"Losses: {min(of_losses):,} or more of each kind and type.")
     for more in results.get("added", []):
         settings = more["settings"]
         if more["counted"]:
