@@ -40,7 +40,7 @@ def parser():
     run.add_argument("--results", **results, help="where chunks and results are kept (build/ulp)")
     run.add_argument("--parts", nargs="+", choices=campaign.PARTS, default=campaign.PARTS)
     run.add_argument("--functions", nargs="+", choices=FUNCTIONS, default=FUNCTIONS, help="elementwise ones")
-    run.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES, help="of rows, of losses too")
+    run.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES, help="of rows, losses too")
     run.add_argument("--libraries", nargs="+", metavar="NAME", default=[*builds(), *PEERS])
     run.add_argument("--fraction", type=fraction, default="1", help="part of all float32 (1: exhaustive)")
     run.add_argument("--points", type=whole_number, default=10**8, help="float64 inputs per function (1e8)")

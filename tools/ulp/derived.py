@@ -27,7 +27,7 @@ BY_HAND = "derivation, docs/loss-errors"
 
 def contract(quantity):
     """What tests/loss_reference.py demands of a result in every test."""
-    function, kind, result = quantity.split("/")
+    _, kind, result = quantity.split("/")
     if result == "loss":
         return LOSS_BOUND_ULP
     if result == "Hessian":
@@ -56,9 +56,9 @@ def of_every_logit(results, what, build):
 def off_in_small_share(others):
     """How far p = exp(-d) / S of a label that is not the only largest is off, in u of 1, in float64 at most.
 
-    S is 1, or the number of the largest, and the others, which are off by that many u of themselves. Roundings:
-    of d, the exponential, the others and S, and the quotient. Over cells of exp(-d) and S, each bounded by its
-    corners.
+    S is 1, or the number of the largest, and the others, which are off by that many u of themselves.
+    Roundings: of d, the exponential, the others and S, and the quotient. Over cells of exp(-d) and S, each
+    bounded by its corners.
     """
     q = np.append(np.exp2(-np.arange(0, 12, 1 / 64)), 0.0)
     total = np.exp2(np.arange(0, 6, 1 / 64))

@@ -1,10 +1,10 @@
 """The binary loss of all float32 logits, with its derivatives, and the parts that they are made of.
 
-Labels are 0: a label of 1 has the results of 0 at -z, the sign of the gradient apart. A formula in float64 is
-the judge, within 2^-28 ulp, and MPFR of the worst. The parts (kernels/logistic.pxd) can be seen where abs(z) is
-at most 64: log(1 + E) and E / (1 + E) as loss and gradient of a negative logit, 1 / (1 + E) as the gradient of
-another one. What they are off is kept relative to themselves, in u = 2^-24: what other targets and weights make
-of them are sums and products in float64.
+Labels are 0: a label of 1 has the results of 0 at -z, the sign of the gradient apart. A formula in float64
+is the judge, within 2^-28 ulp, and MPFR of the worst. The parts (kernels/logistic.pxd) can be seen where
+abs(z) is at most 64: log(1 + E) and E / (1 + E) as loss and gradient of a negative logit, 1 / (1 + E) as the
+gradient of another one. What they are off is kept relative to themselves, in u = 2^-24: what other targets and
+weights make of them are sums and products in float64.
 """
 
 import itertools
@@ -16,8 +16,8 @@ import numpy as np
 from ulp import mpfr
 from ulp.findings import Errors, Findings
 from ulp.inputs import EveryFloat32
-from ulp.losses import RESULTS, Logits
 from ulp.loss_tasks import results_of
+from ulp.losses import RESULTS, Logits
 from ulp.tasks import hexadecimal, same_bits
 
 CALL = "binary_cross_entropy_with_logits/every"

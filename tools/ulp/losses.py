@@ -1,10 +1,10 @@
-"""The losses with their derivatives: what a call is given, what its results are exactly, how far they are off.
+"""The losses with their derivatives: what a call is given, what is exact, and how far results are off.
 
 A call is of slices (`Slices`: cross_entropy of rows, `ulp.rows`, with their targets and weights) or of logits
 by themselves (`Logits`: binary_cross_entropy_with_logits). Both give a loss, a gradient and a Hessian. The
 definitions are those of tests/loss_reference.py, and so is the unit of a gradient, that of the larger of the
-two terms whose difference it is. What is subnormal is rounded before a weight makes it larger: no unit is less
-than the smallest number times the sum of all factors (`Judged`), but of a binary loss, which is not.
+two terms whose difference it is. What is subnormal is rounded before a weight makes it larger: no unit is
+less than the smallest number times the sum of all factors (`Judged`), but that of a binary loss.
 """
 
 from dataclasses import dataclass, replace
@@ -251,8 +251,8 @@ class Logits:
 class Judged:
     """One result of all calls: arrays of rows and classes.
 
-    `size` is what else than the result has a unit that counts, `least` the least unit in units of the smallest
-    number, and `error` is in units.
+    `size` is what else than the result has a unit that counts, `least` the least unit in units of the
+    smallest number, and `error` is in units.
     """
 
     exact: np.ndarray

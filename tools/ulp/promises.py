@@ -1,7 +1,7 @@
 """What fastlogit promises, held against what was measured.
 
-The bounds are those of tests/reference.py, and of the losses what is derived (`ulp.derived`), but no more than
-the bounds of tests/loss_reference.py.
+The bounds are those of tests/reference.py, and of the losses what is derived (`ulp.derived`), but no more
+than the bounds of tests/loss_reference.py.
 """
 
 from math import inf
