@@ -1,4 +1,4 @@
-"""What the losses and their derivatives are off at most (tools/ulp/derived.py), and what a campaign demands."""
+"""What the losses and their derivatives are off at most (tools/ulp/derived.py), and what is demanded."""
 
 import sys
 from pathlib import Path

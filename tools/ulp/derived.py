@@ -5,6 +5,8 @@ trial of all logits (`ulp.loss_exhaustion`). What is counted by hand stands here
 quantity it stands beside: a relative error of e u is e ulp at most, and the last rounding is half an ulp.
 """
 
+import functools
+
 import numpy as np
 from loss_reference import (
     GRADIENT_BOUND_ULP,
@@ -53,6 +55,7 @@ def of_every_logit(results, what, build):
 # ---- classes ---------------------------------------------------------------------------------------
 
 
+@functools.cache
 def off_in_small_share(others):
     """How far p = exp(-d) / S of a label that is not the only largest is off, in u of 1, in float64 at most.
 

@@ -3,8 +3,8 @@
 Labels are 0: a label of 1 has the results of 0 at -z, the sign of the gradient apart. A formula in float64
 is the judge, within 2^-28 ulp, and MPFR of the worst. The parts (kernels/logistic.pxd) can be seen where
 abs(z) is at most 64: log(1 + E) and E / (1 + E) as loss and gradient of a negative logit, 1 / (1 + E) as the
-gradient of another one. What they are off is kept relative to themselves, in u = 2^-24: what other targets and
-weights make of them are sums and products in float64.
+gradient of another one. What they are off is kept relative to themselves, in u = 2^-24: what other targets
+and weights make of them are sums and products in float64.
 """
 
 import itertools
