@@ -303,6 +303,17 @@ def test_table_of_bounds_is_that_of_the_saved_results(report):
     assert len(rows) == 2 * len(DTYPES) * len(losses.QUANTITIES)
 
 
+def test_report_of_the_saved_results_is_what_is_saved(report, tmp_path):
+    """Without the folders that they came from: the plots are left as they are."""
+    from ulp.command import main
+
+    measured = Path(__file__).parents[1] / "docs" / "measured"
+    main(["report", "--results", str(measured), "--docs", str(tmp_path)])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bounds.inc", "results.json", "tables.inc"]
+    for path in tmp_path.iterdir():
+        assert path.read_text("utf-8") == (measured / path.name).read_text("utf-8"), path.name
+
+
 def spoilt(results, key="float32 expit", **changes):
     errors = {library: row | changes for library, row in results["errors"][key].items()}
     return results | {"errors": results["errors"] | {key: errors}}

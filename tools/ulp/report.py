@@ -203,6 +203,12 @@ def code_of(results):
     return results.get("code", results["source"].get("code", {}))
 
 
+def counted_as(key):
+    """What is counted, by type: the losses have one name."""
+    dtype, function = key.split()
+    return f"{dtype} losses" if "/" in function else key
+
+
 def combined(campaigns):
     """The results of the first campaign with those of others; a profile is of what has tried most."""
     (results, profiles), *others = campaigns
@@ -223,7 +229,7 @@ def combined(campaigns):
         results["subject"]["peers"] = more["subject"]["peers"] | results["subject"]["peers"]
         about = {
             "libraries": sorted({name for _, name in added if not is_fastlogit(name)}),
-            "counted": sorted({key for key, name in added if is_fastlogit(name)}),
+            "counted": sorted({counted_as(key) for key, name in added if is_fastlogit(name)}),
         }
         results["added"].append(about | {part: more[part] for part in ("settings", "source")})
     return results, profiles
