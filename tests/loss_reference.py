@@ -33,8 +33,9 @@ from reference import ExactSlices, exact_expit, exact_softplus, logsumexp_error,
 LOSS_BOUND_ULP = 2.0
 # The contract promises nothing of the derivatives. They are products: each factor that is rounded
 # (probabilities, sums of targets and of weights, the product of weights, its quotients) adds at most one
-# unit, and there are at most eight. The gradient is measured in units of the larger of the two terms whose
-# difference it is.
+# unit. docs/loss-errors.rst counts them; where both terms of a gradient of float64 have all of theirs, that
+# is more than is found (tools/ulp) and demanded here. The gradient is measured in units of the larger of the
+# two terms whose difference it is.
 GRADIENT_BOUND_ULP = 8.0
 HESSIAN_BOUND_ULP = 8.0
 # With labels, and without weights and label smoothing, the gradient is the softmax less the target: within

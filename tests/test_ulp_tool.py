@@ -17,7 +17,7 @@ pytestmark = [
 
 sys.path.append(str(Path(__file__).parents[1] / "tools"))
 
-from ulp import bounds, campaign, mpfr, promises  # noqa: E402
+from ulp import bounds, campaign, loss_exhaustion, losses, mpfr, promises  # noqa: E402
 from ulp.findings import WORST, Errors  # noqa: E402
 from ulp.oracle import Oracle  # noqa: E402
 from ulp.tasks import FUNCTIONS, count_unordered, measure  # noqa: E402
@@ -299,19 +299,38 @@ def test_table_of_bounds_is_that_of_the_saved_results(report):
     assert table in path.read_text("utf-8")
     rows = list(bounds.rows(last_results(), bounds.saved_proofs()))
     assert len(rows) == 2 * len(DTYPES) * (len(PUBLIC) + 3)
+    rows = list(bounds.loss_rows(last_results(), bounds.saved_proofs()))
+    assert len(rows) == 2 * len(DTYPES) * len(losses.QUANTITIES)
 
 
-def spoilt(results, **changes):
-    errors = {library: row | changes for library, row in results["errors"]["float32 expit"].items()}
-    return results | {"errors": results["errors"] | {"float32 expit": errors}}
+def test_report_of_the_saved_results_is_what_is_saved(report, tmp_path):
+    """Without the folders that they came from: the plots are left as they are."""
+    from ulp.command import main
+
+    measured = Path(__file__).parents[1] / "docs" / "measured"
+    main(["report", "--results", str(measured), "--docs", str(tmp_path)])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bounds.inc", "results.json", "tables.inc"]
+    for path in tmp_path.iterdir():
+        assert path.read_text("utf-8") == (measured / path.name).read_text("utf-8"), path.name
+
+
+def spoilt(results, key="float32 expit", **changes):
+    errors = {library: row | changes for library, row in results["errors"][key].items()}
+    return results | {"errors": results["errors"] | {key: errors}}
 
 
 def test_no_bound_without_a_proof_or_all_inputs():
     results, proofs = last_results(), bounds.saved_proofs()
     with pytest.raises(LookupError, match="float32, fastlogit v3: 4,294,967,295 inputs"):
         list(bounds.rows(spoilt(results, inputs=2**32 - 1), proofs))
-    with pytest.raises(LookupError, match="no proof of softmax"):
-        list(bounds.rows(results, [row for row in proofs if row["formula"] != "softmax"]))
+    without_softmax = [row for row in proofs if row["formula"] != "softmax"]
+    for rows in (bounds.rows, bounds.loss_rows):
+        with pytest.raises(LookupError, match="no proof of softmax"):
+            list(rows(results, without_softmax))
+    for part in ("loss", "lesser"):
+        without_one = spoilt(results, f"float32 {loss_exhaustion.CALL}/{part}", inputs=2**32 - 1)
+        with pytest.raises(LookupError, match=f"{part}, fastlogit v3: 4,294,967,295 inputs"):
+            list(bounds.loss_rows(without_one, proofs))
     beyond = [row | {"proven": 0.5} if row["formula"] == "logit" else row for row in proofs]
     with pytest.raises(LookupError, match=r"beyond 0\.5"):
         list(bounds.rows(results, beyond))
@@ -319,7 +338,8 @@ def test_no_bound_without_a_proof_or_all_inputs():
 
 def test_exhaustion_of_other_code_is_none():
     results = last_results()
-    results["code"] = results["code"] | {"float32 expit": "another"}
+    results["code"] = results["code"] | {"float32 expit": "another", bounds.LOGISTIC: "another"}
     assert list(bounds.stale(results, bounds.saved_proofs())) == [
-        "float32 expit has changed since all its inputs were tried"
+        "float32 expit has changed since all its inputs were tried",
+        f"{bounds.LOGISTIC} has changed since all its inputs were tried",
     ]

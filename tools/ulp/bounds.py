@@ -10,13 +10,15 @@ import numpy as np
 from reference import CORRECTLY_ROUNDED
 from reference import PUBLIC as ELEMENTWISE
 
-from ulp import ROOT
+from ulp import ROOT, derived
 from ulp.libraries import ROW_FUNCTIONS
+from ulp.losses import QUANTITIES
 
 PROOFS = ROOT / "docs" / "measured" / "proofs.json"
 ARITHMETICS = {"fused": ("fastlogit v3", "v3, v4, Arm"), "unfused": ("fastlogit v2", "v2")}
 CLAIMS = {"log_expit": "log_expit, softplus", "softplus": "log_expit, softplus"}
 EVERY_FLOAT32 = 2**32
+LOGISTIC = "float32 binary_cross_entropy_with_logits/every/loss"
 
 
 def proofs_module(name):
@@ -30,13 +32,22 @@ def proofs_module(name):
 
 
 def code_of_functions():
-    """Digests of what the elementwise functions are evaluated by."""
+    """Digests of what the elementwise functions, and all float32 of the binary loss, are evaluated by."""
     digest = proofs_module("digest")
-    return {
+    of_functions = {
         f"{dtype} {name}": digest.of_function(name, dtype)
         for dtype in ("float32", "float64")
         for name in ELEMENTWISE
     }
+    return of_functions | {LOGISTIC: code_of_logistic(digest)}
+
+
+def code_of_logistic(digest):
+    """Of the source's lines without comments, and of the exponential; docstrings count here."""
+    text = (ROOT / "src" / "fastlogit" / "kernels" / "logistic.pxd").read_text("utf-8")
+    lines = (line.partition("#")[0] if line.lstrip().startswith("#") else line for line in text.splitlines())
+    exponentials = [digest.of_formula("exp_parts", dtype) for dtype in ("float32", "float64")]
+    return digest.combined(exponentials, "\n".join(line.rstrip() for line in lines if line.strip()))
 
 
 def rounded_up(bound, digits=4):
@@ -81,11 +92,33 @@ def rows(results, proofs):
                 yield function, dtype, label, bound, by, worst
 
 
-def lines(results, proofs, table, row_of):
-    heads = ["function", "type", "build", "bound, ulp", "by", "worst found, ulp", "part of the bound", "at"]
-    cells = [
+def worst_of(results, quantity, dtype, build):
+    """The worst of the search, or of all float32 logits, whose label of 0 is as bad as one of 1."""
+    tried = [f"{dtype} {quantity}"]
+    if quantity.startswith(f"{derived.BINARY}/labels/") and dtype == "float32":
+        tried.append(tried[0].replace("/labels/", "/every/"))
+    found = [results["errors"].get(key, {}).get(build, {}).get("worst") for key in tried]
+    if not all(found):
+        raise LookupError(f"{quantity}, {dtype}, {build}: nothing was searched")
+    return max((entries[0] for entries in found), key=lambda entry: entry["ulp"])
+
+
+def loss_rows(results, proofs):
+    """The same as `rows` of the results of the losses."""
+    for quantity in QUANTITIES:
+        for dtype in ("float32", "float64"):
+            for arithmetic, (build, label) in ARITHMETICS.items():
+                bound, by = derived.bound(quantity, dtype, arithmetic, proofs, results, build)
+                worst = worst_of(results, quantity, dtype, build)
+                if worst["ulp"] > bound:
+                    raise LookupError(f"{quantity}, {dtype}, {build}: {worst['ulp']} is beyond {bound}")
+                yield quantity, dtype, label, bound, by, worst
+
+
+def cells(found, row_of):
+    return [
         [
-            f"``{function}``",
+            *(f"``{part}``" if i == 0 else part for i, part in enumerate(function.split("/"))),
             dtype,
             label,
             rounded_up(bound),
@@ -94,9 +127,21 @@ def lines(results, proofs, table, row_of):
             f"{worst['ulp'] / bound:.0%}",
             row_of(worst) if "row" in worst else f"``{worst['input']}``",
         ]
-        for function, dtype, label, bound, by, worst in rows(results, proofs)
+        for function, dtype, label, bound, by, worst in found
     ]
-    return table("Proven bounds, and the worst that was found", heads, cells)
+
+
+def lines(results, proofs, table, row_of):
+    heads = ["type", "build", "bound, ulp", "by", "worst found, ulp", "part of the bound", "at"]
+    of_functions = cells(rows(results, proofs), row_of)
+    of_losses = cells(loss_rows(results, proofs), row_of)
+    title = "Proven bounds, and the worst that was found"
+    return "\n".join(
+        [
+            table(title, ["function", *heads], of_functions),
+            table(f"{title}: losses", ["loss", "targets", "result", *heads], of_losses),
+        ]
+    )
 
 
 def stale(results, proofs):
@@ -106,6 +151,8 @@ def stale(results, proofs):
         key = f"float32 {'log_expit' if function == 'softplus' else function}"
         if results.get("code", {}).get(key) != code[key]:
             yield f"{key} has changed since all its inputs were tried"
+    if results.get("code", {}).get(LOGISTIC) != code[LOGISTIC]:
+        yield f"{LOGISTIC} has changed since all its inputs were tried"
     claims = {(claim.formula, claim.dtype): claim for claim in proofs_module("claims").claims()}
     for row in proofs:
         claim = claims.get((row["formula"], row["dtype"]))

@@ -22,14 +22,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ulp import ROOT, tasks
+from ulp import ROOT, loss_exhaustion, loss_families, loss_tasks, tasks
 from ulp.bounds import code_of_functions
 from ulp.findings import Findings
 from ulp.inputs import Climb, EveryFloat32, Neighbourhoods, Strata
 from ulp.libraries import PEERS, ROW_FUNCTIONS, Libraries, builds, end_with_parent
+from ulp.losses import QUANTITIES
 from ulp.rows import FAMILIES
 
-PARTS = ("float32", "float64", "identities", "rows")
+PARTS = ("float32", "float64", "identities", "rows", "losses")
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ class Settings:
     row_steps : int
         Steps of each of these.
     functions : tuple of str
-        The elementwise functions; those of slices are measured together.
+        The elementwise functions; those of slices are measured together, and so are the losses.
     families : tuple of str
-        The families of built rows; random rows are tried where these are all.
+        The families of built rows, of the losses as well; random rows are tried where these are all.
     seed : int
     """
 
@@ -284,10 +285,10 @@ def climb_starts(findings, climbs):
     return tuple(starts)
 
 
-def row_climb_starts(findings, climbs):
+def row_climb_starts(findings, climbs, functions=ROW_FUNCTIONS):
     """The worst row of each family, for each function and build; then the worst of those that are left."""
     starts = []
-    for function, name in itertools.product(ROW_FUNCTIONS, CLIMBED):
+    for function, name in itertools.product(functions, CLIMBED):
         ranked = sorted(findings.profile.get(f"{function} {name}", []), key=lambda part: (-part[2], *part))
         families = [part[0] for part in ranked]
         firsts = [part for i, part in enumerate(ranked) if part[0] not in families[:i]]
@@ -305,6 +306,8 @@ def stages(settings, records):
             yield tasks.BuiltRows(f"{dtype} rows built", dtype, settings.rounds, seed, settings.families)
             starts = row_climb_starts(records[f"{dtype} rows built"].findings, settings.row_climbs)
             yield tasks.WorstRowsBySearch(f"{dtype} rows search", dtype, starts, settings.row_steps, seed)
+    if "losses" in settings.parts:
+        yield from loss_stages(settings, records)
     if "float64" in settings.parts:
         for function in settings.functions:
             strata = Strata(function, settings.points, seed)
@@ -328,6 +331,19 @@ def stages(settings, records):
             yield tasks.ErrorsOf(f"float32 {function}", function, "float32", every, seed)
     if "identities" in settings.parts:
         yield tasks.Identities("float32 identities", "float32", every, of_odds + of_probability)
+
+
+def loss_stages(settings, records):
+    """Built calls, climbs from the worst of them, and the binary loss of every float32 logit."""
+    families = (*settings.families, *loss_families.LOGITS)
+    for dtype in ("float32", "float64"):
+        name = f"{dtype} losses built"
+        yield loss_tasks.BuiltLosses(name, dtype, settings.rounds, settings.seed, families)
+        starts = row_climb_starts(records[name].findings, settings.row_climbs, QUANTITIES)
+        search = f"{dtype} losses search"
+        yield loss_tasks.WorstLossesBySearch(search, dtype, starts, settings.row_steps, settings.seed)
+    every = EveryFloat32(Fraction(settings.fraction), settings.seed)
+    yield loss_exhaustion.EveryLogit("float32 losses of every logit", every)
 
 
 def run(folder, settings, jobs=None, fresh=False):
@@ -354,7 +370,7 @@ def write(folder, campaign, records):
     for (dtype, function), findings in merged.items():
         for library, errors in sorted(findings.errors.items()):
             row = asdict(errors) | {"mean": errors.sum / max(errors.finite, 1)}
-            if function == "rows":
+            if function in ("rows", "losses"):
                 function_of_rows, _, library = library.partition(" ")
                 results["errors"].setdefault(f"{dtype} {function_of_rows}", {})[library] = row
             else:
@@ -363,7 +379,7 @@ def write(folder, campaign, records):
             results["comparisons"].setdefault(dtype, {})[phrase] = asdict(comparison)
         if findings.control_error:
             results["control error"][f"{dtype} {function}"] = findings.control_error
-        if findings.profile and function != "rows":
+        if findings.profile and function not in ("rows", "losses"):
             profiles[f"{dtype} {function}"] = findings.profile
     (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     (folder / "profile.json").write_text(json.dumps(profiles))

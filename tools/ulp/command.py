@@ -40,7 +40,7 @@ def parser():
     run.add_argument("--results", **results, help="where chunks and results are kept (build/ulp)")
     run.add_argument("--parts", nargs="+", choices=campaign.PARTS, default=campaign.PARTS)
     run.add_argument("--functions", nargs="+", choices=FUNCTIONS, default=FUNCTIONS, help="elementwise ones")
-    run.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES, help="of built rows")
+    run.add_argument("--families", nargs="+", choices=FAMILIES, default=FAMILIES, help="of rows, losses too")
     run.add_argument("--libraries", nargs="+", metavar="NAME", default=[*builds(), *PEERS])
     run.add_argument("--fraction", type=fraction, default="1", help="part of all float32 (1: exhaustive)")
     run.add_argument("--points", type=whole_number, default=10**8, help="float64 inputs per function (1e8)")
@@ -57,7 +57,8 @@ def parser():
         "--results",
         nargs="+",
         **{**results, "default": [results["default"]]},
-        help="what run has written (build/ulp); further folders add what they have tried more inputs of",
+        help="what run has written (build/ulp), or docs/measured; further folders add what they have tried "
+        "more inputs of",
     )
     report.add_argument("--docs", type=Path, default=ROOT / "docs" / "measured", metavar="FOLDER")
     return top
@@ -91,12 +92,15 @@ def main(arguments=None):
         from ulp import report
 
         for folder in options.results:
-            missing = [name for name in ("results.json", "profile.json") if not (folder / name).exists()]
-            if missing:
-                raise SystemExit(f"{folder} has no {', '.join(missing)}; python tools/ulp run writes it")
+            if not (folder / "results.json").exists():
+                raise SystemExit(f"{folder} has no results.json; python tools/ulp run writes it")
+        # The folder of the documentation has no profiles; without any the plots stay as they are.
         results, profiles = report.combined(
             [
-                [json.loads((folder / name).read_text()) for name in ("results.json", "profile.json")]
+                [
+                    json.loads(path.read_text("utf-8")) if (path := folder / name).exists() else {}
+                    for name in ("results.json", "profile.json")
+                ]
                 for folder in options.results
             ]
         )

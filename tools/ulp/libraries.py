@@ -19,6 +19,8 @@ from importlib import import_module, metadata
 import numpy as np
 from reference import PUBLIC, SPELLINGS, clamp_bounds, named
 
+from ulp.losses import KINDS, parts_of, size_of_parts
+
 MEMORY = 2**23  # bytes for the inputs, and for all results of one library
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -44,10 +46,20 @@ def fastlogit_functions():
     def of_rows(function):
         return lambda x, out: function(x, axis=1, out=out)
 
+    def of_loss(name):
+        function = getattr(fastlogit, name)
+
+        def call(x, out, **options):
+            losses, grad, hess = parts_of(name, x.shape, out)
+            function(x, **options, reduction="none", out=losses, grad=grad, hess=hess)
+
+        return call
+
     return {
         **{name: getattr(fastlogit, name) for name in PUBLIC},
         "clamped_logit": fastlogit.logit,
         **{name: of_rows(getattr(fastlogit, name)) for name in ROW_FUNCTIONS},
+        **{name: of_loss(name) for name in KINDS},
     }
 
 
@@ -187,6 +199,8 @@ def results(calls, outputs, dtype, shape):
     arrays, start = [], 0
     for function, _ in calls:
         out_shape = shape[:1] if function == "logsumexp" else shape
+        if function in KINDS:
+            out_shape = (size_of_parts(function, shape),)
         size = math.prod(out_shape)
         arrays.append(np.frombuffer(outputs, dtype, size, start).reshape(out_shape))
         start += size * np.dtype(dtype).itemsize

@@ -20,6 +20,11 @@ _context = gmpy2.context(precision=PRECISION)
 _formats = {np.dtype(np.float32): gmpy2.ieee(32), np.dtype(np.float64): gmpy2.ieee(64)}
 
 
+def context():
+    """In which everything here is computed."""
+    return gmpy2.context(_context)
+
+
 @functools.lru_cache(maxsize=2**12)  # the same input is asked for once for each library
 def value(name, x):
     """The exact result, rounded to 256 bits."""
@@ -97,6 +102,43 @@ def row_value(name, values, counts, index):
         if name == "softmax":
             return gmpy2.exp(distance) / (1 + others)
         return distance - gmpy2.log1p(others)
+
+
+def slice_loss(values, counts, factors, index):
+    """Loss of a row and, of one element of it, gradient and Hessian.
+
+    The factors c are those of the classes (tests/loss_reference.py), of 256 bits each.
+    """
+    with gmpy2.context(_context):
+        counts, zero = counts.tolist(), mpfr(0)
+        z = [mpfr(float(x)) for x in values]
+        largest = max(z)
+        terms = [gmpy2.exp(x - largest) for x in z]
+        others = gmpy2.fsum([n * term for n, term, x in zip(counts, terms, z, strict=True) if x != largest])
+        others += sum(n for n, x in zip(counts, z, strict=True) if x == largest) - 1
+        log_total = gmpy2.log1p(others)
+        parts = zip(counts, factors, z, strict=True)
+        loss = gmpy2.fsum([n * c * (log_total + (largest - x)) for n, c, x in parts if c] or [zero])
+        p = terms[index] / (1 + others)
+        rest = others / (1 + others) if z[index] == largest else 1 - p
+        of_others = [n * c for k, (n, c) in enumerate(zip(counts, factors, strict=True)) if k != index]
+        of_others = gmpy2.fsum([*of_others, (counts[index] - 1) * factors[index]])
+        up, down = of_others * p, factors[index] * rest
+        hess = (of_others + factors[index]) * p * rest
+        return {"loss": loss, "gradient": up - down, "Hessian": hess}
+
+
+def binary_loss(z, y, w, v):
+    """The same of one logit, its target, its weight and the weight of positives."""
+    with gmpy2.context(_context):
+        z, y, w, v = (mpfr(number) for number in (z, y, w, v))
+        p, rest = 1 / (1 + gmpy2.exp(-z)), 1 / (1 + gmpy2.exp(z))
+        small = gmpy2.log1p(gmpy2.exp(-abs(z)))
+        positive, negative = w * v * y, w * (1 - y)
+        loss = positive * (max(-z, mpfr(0)) + small) + negative * (max(z, mpfr(0)) + small)
+        up, down = negative * p, positive * rest
+        hess = (positive + negative) * p * rest
+        return {"loss": loss, "gradient": up - down, "Hessian": hess}
 
 
 def digits(name, x):

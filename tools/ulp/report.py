@@ -155,7 +155,8 @@ def row_of(entry):
     written = entry.get("row")
     if not written or written.count(",") > LONGEST_ROW:
         return entry["input"]
-    return f"``{shortened(written)}``, element {entry['element']}"
+    element = "" if entry["element"] is None else f", element {entry['element']}"
+    return f"``{shortened(written)}``{element}"
 
 
 def worst_row_table(results):
@@ -202,6 +203,12 @@ def code_of(results):
     return results.get("code", results["source"].get("code", {}))
 
 
+def counted_as(key):
+    """What is counted, by type: the losses have one name."""
+    dtype, function = key.split()
+    return f"{dtype} losses" if "/" in function else key
+
+
 def combined(campaigns):
     """The results of the first campaign with those of others; a profile is of what has tried most."""
     (results, profiles), *others = campaigns
@@ -222,7 +229,7 @@ def combined(campaigns):
         results["subject"]["peers"] = more["subject"]["peers"] | results["subject"]["peers"]
         about = {
             "libraries": sorted({name for _, name in added if not is_fastlogit(name)}),
-            "counted": sorted({key for key, name in added if is_fastlogit(name)}),
+            "counted": sorted({counted_as(key) for key, name in added if is_fastlogit(name)}),
         }
         results["added"].append(about | {part: more[part] for part in ("settings", "source")})
     return results, profiles
@@ -267,6 +274,13 @@ def provenance(results):
     of_rows = [count for (name, _), count in tried.items() if name == "softmax"]
     if of_rows:
         said.append(f"Rows: {min(of_rows):,} elements or more of each type.")
+    of_losses = [
+        sum(errors[name]["inputs"] for name in errors if name == "fastlogit v3")
+        for key, errors in results["errors"].items()
+        if key.endswith(("labels/loss", "weights/loss", "targets/loss"))
+    ]
+    if of_losses:
+        said.append(f"Losses: {min(of_losses):,} or more of each kind and type.")
     for more in results.get("added", []):
         settings = more["settings"]
         if more["counted"]:

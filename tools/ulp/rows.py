@@ -413,10 +413,10 @@ def changed_arrangement(rng, places):
     return np.roll(places, position)
 
 
-def changed(rng, row, reach):
+def changed(rng, row, reach, elements=ELEMENTS):
     """Rows like this one: one or more of its elements changed by floats, by steps, or all by the same."""
     places = changed_arrangement(rng, row.places) if rng.random() < 0.125 else row.places
-    size = max(8, min(MOST_ROWS, ELEMENTS // places.size))
+    size = max(8, min(MOST_ROWS, elements // places.size))
     values = np.repeat(row.values, size, axis=0)
     classes = values.shape[1]
     chosen = rng.random(values.shape) < rng.choice([1 / classes, 2 / classes, 1.0], (size, 1))
