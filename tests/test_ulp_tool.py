@@ -231,12 +231,13 @@ def test_results_of_two_campaigns_are_combined():
     pytest.importorskip("matplotlib", reason="the report has plots")
     from ulp import report
 
-    def campaign_of(inputs, ulp, peer):
+    def campaign_of(inputs, ulp, peer, code="same"):
         row = {"inputs": inputs, "misrounded": inputs // 2, "worst": [{"input": f"{ulp}", "ulp": ulp}]}
         return [
             {
                 "settings": {},
                 "source": {"commit": f"{inputs}", "uncommitted changes": False},
+                "code": {"float32 expit": code},
                 "subject": {"peers": {peer: "1"}},
                 "errors": {"float32 expit": {"fastlogit v3": row, peer: row}},
                 "comparisons": {"float32": {"expit: the bits of v4 and v3": BITS_AGREE | {"inputs": inputs}}},
@@ -257,6 +258,13 @@ def test_results_of_two_campaigns_are_combined():
     assert added["libraries"] == ["JAX"]
     assert added["counted"] == ["float32 expit"]
     assert report.commit_of(added["source"]) == "commit ``200``"
+
+    changed = campaign_of(50, 0.5, "numexpr", "other")
+    results, _ = report.combined([campaign_of(100, 0.7, "SciPy"), changed])
+    errors = results["errors"]["float32 expit"]
+    assert [entry["ulp"] for entry in errors["fastlogit v3"]["worst"]] == [0.5]  # of the code of today
+    assert (errors["fastlogit v3"]["inputs"], errors["SciPy"]["inputs"]) == (50, 100)
+    assert results["code"] == {"float32 expit": "other"}
 
 
 def test_row_in_a_table():

@@ -32,14 +32,18 @@ def proofs_module(name):
 
 
 def code_of_functions():
-    """Digests of what the elementwise functions, and all float32 of the binary loss, are evaluated by."""
+    """Digests of what results are evaluated by, by type and function."""
     digest = proofs_module("digest")
-    of_functions = {
-        f"{dtype} {name}": digest.of_function(name, dtype)
-        for dtype in ("float32", "float64")
-        for name in ELEMENTWISE
-    }
-    return of_functions | {LOGISTIC: code_of_logistic(digest)}
+    logistic = code_of_logistic(digest)
+    code = {LOGISTIC: logistic}
+    for dtype in ("float32", "float64"):
+        code |= {f"{dtype} {name}": digest.of_function(name, dtype) for name in ELEMENTWISE}
+        claims = {claim.formula: claim for claim in proofs_module("claims").claims() if claim.dtype == dtype}
+        code |= {f"{dtype} {name}": claims[name].digest() for name in ROW_FUNCTIONS}
+        for quantity in QUANTITIES:
+            of_classes = not quantity.startswith(derived.BINARY)
+            code[f"{dtype} {quantity}"] = claims["cross_entropy"].digest() if of_classes else logistic
+    return code
 
 
 def code_of_logistic(digest):

@@ -203,6 +203,12 @@ def code_of(results):
     return results.get("code", results["source"].get("code", {}))
 
 
+def is_of_other_code(key, results, more):
+    """Whether a campaign tried other code than the results are of, which then say nothing any more."""
+    code = code_of(more)
+    return key in code and code[key] != results["code"].get(key)
+
+
 def counted_as(key):
     """What is counted, by type: the losses have one name."""
     dtype, function = key.split()
@@ -210,7 +216,10 @@ def counted_as(key):
 
 
 def combined(campaigns):
-    """The results of the first campaign with those of others; a profile is of what has tried most."""
+    """The results of the first campaign with those of others; a profile is of what has tried most.
+
+    What another one has found of other code than was tried before takes its place.
+    """
     (results, profiles), *others = campaigns
     results = {**results, "added": results.get("added", []), "code": dict(code_of(results))}
     for more, more_profiles in others:
@@ -218,6 +227,9 @@ def combined(campaigns):
         for part in ("errors", "comparisons"):
             for key, tried in more[part].items():
                 known = results[part].setdefault(key, {})
+                if part == "errors" and is_of_other_code(key, results, more):
+                    for name in filter(is_fastlogit, list(known)):
+                        del known[name]
                 for name, value in tried.items():
                     if part == "errors" and value["inputs"] > known.get(name, {"inputs": 0})["inputs"]:
                         added.add((key, name))
