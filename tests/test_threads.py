@@ -278,28 +278,40 @@ void GOMP_parallel(void (*call)(void *), void *data, unsigned threads, unsigned 
 """
 
 
-@needs_openmp
-@needs_linux
-def test_one_thread_enters_no_parallel_region(run_python, tmp_path):
-    """Entering one, with one thread too, costs more than eight elements: counted in the library of gcc."""
+def region_counter(folder):
+    """A library that counts the regions that gcc's OpenMP is asked for."""
     compiler = shutil.which("gcc")
     if compiler is None or not COMPILER.startswith("gcc "):
         pytest.skip("needs gcc, and its OpenMP in this build")
-    source, library = tmp_path / "regions.c", tmp_path / "regions.so"
+    source, library = folder / "regions.c", folder / "regions.so"
     source.write_text(COUNT_REGIONS)
     link = ["-shared", "-fPIC", "-Wl,--no-as-needed", "-lgomp", "-ldl"]
     subprocess.run([compiler, str(source), "-o", str(library), *link], check=True)
-    printed = run_python(
+    return library
+
+
+def counting(library):
+    return (
         "import ctypes\n"
         "import numpy as np\n"
         "import fastlogit\n"
         f"regions = ctypes.c_int.in_dll(ctypes.CDLL({str(library)!r}), 'regions')\n"
+    )
+
+
+@needs_openmp
+@needs_linux
+def test_one_thread_enters_no_parallel_region(run_python, tmp_path):
+    """Entering one, with one thread too, costs more than eight elements: counted in the library of gcc."""
+    library = region_counter(tmp_path)
+    printed = run_python(
+        f"{counting(library)}"
         "weighted = lambda x: fastlogit.logsumexp(x, -1, b=x)\n"
         "of_slices = [lambda x, f=f: f(x, -1) for f in\n"
         "             (fastlogit.softmax, fastlogit.log_softmax, fastlogit.logsumexp)]\n"
         "from reference import FUNCTIONS\n"
         "of_elements = [function.call for function in FUNCTIONS.values()]\n"
-        "for shape, threads in (((1, 8), 3), ((40, 8), 3), ((300, 1000), 1), ((300, 1000), 3)):\n"
+        "for shape, threads in (((1, 8), 3), ((40, 8), 3), ((1000, 1000), 1), ((1000, 1000), 3)):\n"
         "    for call in (*of_elements, *of_slices, weighted):\n"
         "        for dtype in ('f4', 'f8'):\n"
         "            before = regions.value\n"
@@ -310,6 +322,67 @@ def test_one_thread_enters_no_parallel_region(run_python, tmp_path):
         LD_PRELOAD=str(library),
     )
     assert [set(line.split()) for line in printed.splitlines()] == [{"False"}] * 3 + [{"True"}]
+
+
+SHORT_CALLS = """if True:
+    import time
+    from threading import Thread
+
+    x = np.full((64, 1024), 0.25, np.float32)
+
+    def entered(call, pause):
+        time.sleep(pause)
+        before = regions.value
+        call(x)
+        return regions.value - before
+
+    def look(call):
+        # A call that begins late, because something else had the processor, counts as one after a pause.
+        after_pauses = [entered(call, 0.01) for _ in range(20)]
+        in_a_row = [entered(call, 0) for _ in range(20_000)]
+        print(max(after_pauses), max(in_a_row) > 0, flush=True)
+
+    with fastlogit.num_threads(2):
+        for call in (fastlogit.expit, fastlogit.ufuncs.expit, lambda x: fastlogit.softmax(x, -1)):
+            before = regions.value
+            call(np.repeat(x, 32, axis=0))
+            print(regions.value > before, end=" ")
+            look(call)
+"""
+
+
+@needs_openmp
+@needs_linux
+@pytest.mark.parametrize("policy", ["", "passive"])
+def test_short_call_after_a_pause_wakes_no_thread_up(policy, run_python, tmp_path):
+    """Waking takes longer than the call does; where calls follow one another, threads are awake."""
+    library = region_counter(tmp_path)
+    printed = run_python(f"{counting(library)}{SHORT_CALLS}", LD_PRELOAD=str(library), OMP_WAIT_POLICY=policy)
+    assert printed.splitlines() == [f"True 0 {not policy}"] * 3
+
+
+@needs_openmp
+@needs_linux
+def test_waking_threads_up_leaves_their_affinity(run_python):
+    """A thread that wakes up on the processor of the caller goes to another one, and may come back."""
+    printed = run_python(
+        "import os, time\n"
+        "import numpy as np\n"
+        "import fastlogit\n"
+        "from pathlib import Path\n"
+        "def affinities():\n"
+        "    return {task.name: sorted(os.sched_getaffinity(int(task.name)))\n"
+        "            for task in Path('/proc/self/task').iterdir()}\n"
+        "x = np.zeros(2**20)\n"
+        "mine = sorted(os.sched_getaffinity(0))\n"
+        "with fastlogit.num_threads(2):\n"
+        "    for _ in range(200):\n"
+        "        fastlogit.expit(x, out=x)\n"
+        "        time.sleep(0.002)\n"
+        "        assert all(of_task == mine for of_task in affinities().values())\n"
+        "print(len(affinities()) > 1)\n"
+    )
+    assert printed == "True\n"
 
 
 # Threads that cannot be started

@@ -13,7 +13,7 @@ FORKED_NOT_EXECUTED = 0x40  # PF_FORKNOEXEC in include/linux/sched.h
 
 # How often an idle thread of libgomp looks for work before it sleeps; its own default is 300000. Threads of
 # other libraries, and other processes, get the processor sooner; see docs/reliability.rst.
-SPINS = "3000"
+SPINS = "1000"
 
 
 def is_forked() -> bool:
@@ -56,6 +56,12 @@ def short_waiting() -> Iterator[bool]:
         yield True
     finally:
         del os.environ["GOMP_SPINCOUNT"]
+
+
+def sleep_at_once() -> bool:
+    """Whether the user wants idle threads not to look for work at all."""
+    spins = os.environ.get("GOMP_SPINCOUNT", "").strip()
+    return spins == "0" or (not spins and os.environ.get("OMP_WAIT_POLICY", "").strip().lower() == "passive")
 
 
 # There may be threads in the records of libgomp that the fork has not copied.

@@ -28,6 +28,10 @@ cdef extern from "_openmp.h":
     void notice_fork() noexcept nogil
     int threads_that_start(int wanted, size_t stack_bytes) noexcept nogil
 
+cdef extern from "_waking.h":
+    bint sleep_at_once
+    bint wake_for(ptrdiff_t multiple, int threads) noexcept nogil
+
 
 def cgroup_quota(root="/sys/fs/cgroup"):
     """CPUs that the control group grants, rounded up, or None where it sets no limit."""
@@ -61,6 +65,7 @@ cdef int initial = omp_get_max_threads()
 cdef int granted = cgroup_quota() or initial
 cdef bint named_by_user = bool(os.environ.get("OMP_NUM_THREADS"))
 cdef size_t stack = min(stack_bytes(os.environ), <size_t> -1)
+sleep_at_once = _runtime.sleep_at_once()
 
 if watch_forks(_runtime.INHERITED_LIBGOMP):
     raise MemoryError("no memory for the handlers of fork()")
@@ -98,7 +103,11 @@ cdef int threads_for(Py_ssize_t elements, Py_ssize_t smallest_parallel) noexcept
     threads = num_threads_now()
     if here.nested and elements // STARTING_THREADS < smallest_parallel:
         return 1
-    return threads if threads <= max(1, here.started) else startable(threads)
+    if threads > max(1, here.started):
+        threads = startable(threads)
+    if threads == 1 or here.nested:
+        return threads
+    return threads if wake_for(elements // smallest_parallel, threads) else 1
 
 
 cdef int startable(int threads) noexcept nogil:
