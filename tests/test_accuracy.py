@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from fastlogit._build_config import INSTRUCTION_SETS
 from reference import (
-    SLICE_BOUND_ULP,
     BOUND_ULP,
     DTYPES,
     EPS,
@@ -22,6 +21,7 @@ from reference import (
     LARGEST_ULP,
     PROBABILITIES,
     PUBLIC,
+    SLICE_BOUND_ULP,
     SPELLINGS,
     bits,
     clamp_bounds,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from fastlogit._build_config import INSTRUCTION_SETS
 from reference import (
-    SLICE_BOUND_ULP,
     DTYPES,
+    SLICE_BOUND_ULP,
     bits,
     exact_log_softmax,
     exact_logsumexp,

@@ -1,14 +1,14 @@
-"""How far `exp_double_double`, a more exact exponential as a sum of two doubles, is from exp(x), relative to it.
+"""How far `exp_double_double`, a more exact exponential as a sum of two doubles, is from exp(x).
 
 A polynomial in double arithmetic is followed by six steps of Horner's rule in pairs of doubles. Gappa bounds
-what a step adds to the error of the pair that it begins with, and how large both parts of the next one are; the
-errors are multiplied by r from step to step. What Gappa is not asked: the reduction of the argument, as in
-`exp_double`; and that the polynomial 1 / 6! + r / 7! + ... takes r without r_tail, and so lacks that times its
-derivative, which is below 2^-12.
+what a step adds to the error of the pair that it begins with, and how large both parts of the next one are;
+the errors are multiplied by r from step to step. What Gappa is not asked: the reduction of the argument, as
+in `exp_double`; and that the polynomial 1 / 6! + r / 7! + ... takes r without r_tail, and so lacks that times
+its derivative, which is below 2^-12.
 
-Sums whose largest element rises again and again are multiplied by exp(-d) after exp(-d), and there may be many
-small d. `growth` is a c with an error of at most c d for each: the error of a d up to 0.3467 falls with it
-(with fused multiply-add at first with its sixth power), until 2^-50 u are left.
+Sums whose largest element rises again and again are multiplied by exp(-d) after exp(-d), and there may be
+many small d. `growth` is a c with an error of at most c d for each: the error of a d up to 0.3467 falls with
+it (with fused multiply-add at first with its sixth power), until 2^-50 u are left.
 """
 
 import functools
@@ -37,7 +37,8 @@ STEP_CLAIM = """
 {off}-> |({total} + {tail}) - ({c} + {c_tail} + (r + r_tail) * (high + low))| in ?
 /\\ |{total}| in ? /\\ |{tail}| in ? }}
 ({total} + {tail}) - ({c} + {c_tail} + (r + r_tail) * (high + low)) ->
-    {roundings} - ({residual} - ({product} - r * high)) + ({mixed} - (r * low + r_tail * high)) - r_tail * low;
+    {roundings} - ({residual} - ({product} - r * high))
+    + ({mixed} - (r * low + r_tail * high)) - r_tail * low;
 {mixed} - (r * low + r_tail * high) -> {mixed_roundings};
 """
 FUSED = """
@@ -55,7 +56,7 @@ def coefficient(k):
 
 
 def approximation(largest):
-    """How far the series is from exp(r), relative to that: what its constants lack of 1 / k!, and the rest."""
+    """How far the series is from exp(r), relative: what its constants lack of 1 / k!, and the rest."""
     x = Fraction(largest)
     lacking = sum(
         abs(sum(number.value for number in coefficient(k)) - Fraction(1, factorial(k))) * x**k

@@ -61,10 +61,10 @@ def rules():
 def rises(fused):
     """Of sums that are multiplied by an exponential wherever the largest element rises, in any order, in u.
 
-    The sum T of N elements relative to its largest is off by c log(N / T) u at most, beside what its parts are.
-    For that is so of a part, where it is nothing. And a part that weighs w_i of a merged sum, exp(-d_i) T_i of
-    T, is off by c log(N_i / T_i) + c d_i = c log(N_i / (w_i T)), and the mean of these by Jensen's inequality no
-    more than c log(N / T). The others are such parts, of T_i >= 1, multiplied once more.
+    The sum T of N elements relative to its largest is off by c log(N / T) u at most, beside what its parts
+    are. For that is so of a part, where it is nothing. And a part that weighs w_i of a merged sum, exp(-d_i)
+    T_i of T, is off by c log(N_i / T_i) + c d_i = c log(N_i / (w_i T)), and the mean of these by Jensen's
+    inequality no more than c log(N / T). The others are such parts, of T_i >= 1, multiplied once more.
     """
     return (
         exp_double_double.growth(fused) * log(MOST) + exp_double_double.bound(fused) + ROUNDINGS_OF_MERGES
@@ -110,9 +110,9 @@ def logarithms(form, fused):
 def log_softmax(form, fused):
     """Of the largest element it is the logarithm alone, in two parts.
 
-    Of any other a difference d is rounded, and the tail of the logarithm c subtracted first. That is off by the
-    tail at most, half a unit of c, since d is a number of the type; and by half a unit of d, or a whole one
-    where a tail of more than 1.5 units leads beyond a power of two.
+    Of any other a difference d is rounded, and the tail of the logarithm c subtracted first. That is off by
+    the tail at most, half a unit of c, since d is a number of the type; and by half a unit of d, or a whole
+    one where a tail of more than 1.5 units leads beyond a power of two.
     """
     unit, worst = log_positive.unit, 0.0
     for low, error in logarithms(form, fused):
