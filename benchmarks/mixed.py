@@ -28,13 +28,16 @@ MEASURE = """
 import json, sys, time
 import numpy as np
 
-def measured(call):
+def measured(call, pause=0):
     call()
     print("ready", flush=True)
     sys.stdin.readline()
     times = []
     stop = time.perf_counter() + 0.5
-    while (start := time.perf_counter()) < stop:
+    while time.perf_counter() < stop:
+        if pause:
+            time.sleep(pause)
+        start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
     times.sort()
@@ -59,14 +62,17 @@ if name == "step":
         return x.T @ p
     print(json.dumps(measured(call)))
 else:
-    y = np.zeros(int(name))
-    print(json.dumps(measured(lambda: expit(y, out=y))))
+    size, _, pause = name.partition(" after ")
+    y = np.zeros(int(size))
+    print(json.dumps(measured(lambda: expit(y, out=y), float(pause or 0))))
 """
 
 ROWS = {
     "logistic step, 113,800 × 30": ("step", 1),
     "expit, 20,000 elements": ("20000", 1),
     "expit, 200,000 elements": ("200000", 1),
+    "expit, 20,000 elements, each after 5 ms": ("20000 after 0.005", 1),
+    "expit, 200,000 elements, each after 5 ms": ("200000 after 0.005", 1),
     "expit, 200,000 elements, in each of two processes": ("200000", 2),
 }
 

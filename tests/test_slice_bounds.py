@@ -240,7 +240,7 @@ SEGMENTS = 64  # of a slice that is so long
 
 
 def rising(equal, jump, n=2**22):
-    """The largest element rises by a step from segment to segment, after ``equal`` ones of zeros, and jumps."""
+    """The largest element rises from segment to segment, after ``equal`` ones of zeros, and jumps."""
     x = np.full((SEGMENTS, n // SEGMENTS), -600.0)
     x[:equal] = 0
     steps = STEP * np.arange(1, SEGMENTS - equal + 1)

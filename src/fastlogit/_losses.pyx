@@ -553,8 +553,9 @@ def cross_entropy(
     With q the target after smoothing, times the class weights, and Q its sum, the loss is ``sum(q *
     (logsumexp(z) - z))``, its first derivative ``Q p - q`` and its second ``Q p (1 - p)``, where p is the
     softmax of z. The error of a loss is at most 2 units in the last place, also near 0: the largest logit is
-    left out of the sum, whose log1p is taken. An infinite logit of the label costs 0, and one of another
-    class infinity. The result does not depend on strides nor on the number of threads.
+    left out of the sum, whose log1p is taken. Where the loss without its weights is subnormal, the unit is
+    the smallest number times the weights. An infinite logit of the label costs 0, and one of another class
+    infinity. The result does not depend on strides nor on the number of threads.
 
     Examples
     --------
