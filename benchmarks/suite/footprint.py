@@ -19,6 +19,15 @@ FUNCTIONS = {
     "softmax, axis 0": lambda x, out: fastlogit.softmax(x, 0, out=out),
     "log_softmax": lambda x, out: fastlogit.log_softmax(x, -1, out=out),
     "log_softmax, axis 0": lambda x, out: fastlogit.log_softmax(x, 0, out=out),
+    "logsumexp": lambda x, out: fastlogit.logsumexp(x, -1),
+    "logsumexp, axis 0": lambda x, out: fastlogit.logsumexp(x, 0),
+    "logsumexp, weights": lambda x, out: fastlogit.logsumexp(x, -1, b=x),
+    "binary_cross_entropy_with_logits": lambda x, out: fastlogit.binary_cross_entropy_with_logits(
+        x, x, reduction="sum", grad=out
+    ),
+    "cross_entropy": lambda x, out: fastlogit.cross_entropy(
+        x, np.zeros(len(x), np.int8), reduction="sum", grad=out
+    ),
 }
 
 

@@ -4,6 +4,7 @@ A cell without a proof, or without a trial of all inputs, of the present code ra
 """
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -47,8 +48,9 @@ def code_of_functions():
 
 
 def code_of_logistic(digest):
-    """Of the source's lines without comments, and of the exponential; docstrings count here."""
+    """Of the source's lines without comments and docstrings, and of the exponential."""
     text = (ROOT / "src" / "fastlogit" / "kernels" / "logistic.pxd").read_text("utf-8")
+    text = re.sub(r'^ *""".*?"""\n', "", text, flags=re.DOTALL | re.MULTILINE)
     lines = (line.partition("#")[0] if line.lstrip().startswith("#") else line for line in text.splitlines())
     exponentials = [digest.of_formula("exp_parts", dtype) for dtype in ("float32", "float64")]
     return digest.combined(exponentials, "\n".join(line.rstrip() for line in lines if line.strip()))
