@@ -616,7 +616,7 @@ def test_bits_do_not_depend_on_the_floating_point_state_of_the_caller(call, dtyp
 @EVERY_DTYPE
 @pytest.mark.parametrize("sign", [1, -1])
 def test_nan_has_the_same_bits_wherever_it_lies(name, dtype, sign):
-    """Some elements go through vectors, others do not, and a compiler may negate these and those differently."""
+    """Some elements go through vectors, others do not, and compilers may negate them in another way."""
     if dtype == "float64" and name in ("expit", "clamped_logit") and golden.arithmetic() != "fused":
         pytest.skip("the sign is the compiler's choice there, see docs/reliability.rst")
     call = FUNCTIONS[name].call
