@@ -25,6 +25,7 @@ extensions = [
     "sphinx.ext.intersphinx",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
     "inventories",
     "mathml",
     "picture",
@@ -51,7 +52,16 @@ html_css_files = ["fastlogit.css"]
 html_show_sourcelink = True
 html_copy_source = True
 html_show_copyright = False
-exclude_patterns = ["build", "_extensions"]
+exclude_patterns = ["build", "_extensions", "pictures"]
+sphinx_gallery_conf = {
+    "examples_dirs": "pictures",
+    "gallery_dirs": "gallery",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "write_computation_times": False,
+    "min_reported_time": 60,
+    "show_signature": False,
+}
 linkcheck_timeout = 15
 linkcheck_anchors = False  # pages that scripts make have none
 copybutton_prompt_text = r">>> |\.\.\. |\$ "  # what is copied has no prompts and no output

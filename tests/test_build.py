@@ -160,7 +160,8 @@ def test_import_needs_numpy_alone(run_python):
         "print(*sorted(new - set(sys.stdlib_module_names)))\n"
     )
     imported = {name for name in printed.split() if not name.startswith("_cython_")}
-    assert imported <= {"fastlogit", "cython_runtime"}
+    # Cython 3.1 enters the module of its memoryviews under the name of its file, too.
+    assert imported <= {"fastlogit", "cython_runtime", "_cyutility"}
 
 
 def test_runtime_requirement_is_numpy_alone():
@@ -234,7 +235,7 @@ def test_public_names():
 def test_stubs_and_the_marker_of_types_are_installed():
     assert (PACKAGE / "py.typed").exists()
     compiled = {path.name.partition(".")[0] for path in EXTENSIONS if path.parent == PACKAGE}
-    assert {path.stem for path in PACKAGE.glob("*.pyi")} == compiled
+    assert {path.stem for path in PACKAGE.glob("*.pyi")} == compiled - {"_cyutility"}  # which is Cython's
 
 
 # The examples in the docstrings

@@ -77,7 +77,7 @@ def draw(
             alpha=0.9,
             label=library,
         )
-    axes.set(xscale="log", yscale="log", xlim=(0.25, 40), ylim=(0.2, 1e22))
+    axes.set(xscale="log", yscale="log", xlim=(0.2, 40), ylim=(0.05, 1e22))
     axes.set_xticks([0.3, 1, 3, 10, 30], ["0.3", "1", "3", "10", "30"])
     axes.set_yticks(
         [1, 1e3, 1e6, 1e9, 1e12, 4.5e15, NOT_FINITE, NOT_MEASURED],

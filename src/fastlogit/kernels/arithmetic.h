@@ -35,7 +35,7 @@ static inline uint32_t fastlogit_bits32(float x) { uint32_t u; memcpy(&u, &x, si
 static inline float fastlogit_from_bits32(uint32_t u) { float x; memcpy(&x, &u, sizeof x); return x; }
 static inline float fastlogit_negative_part32(float x)
 {
-    return fastlogit_from_bits32(fastlogit_bits32(x) & (uint32_t)((int32_t)fastlogit_bits32(x) >> 31));
+    return 0 < x ? 0 : x; /* NaN, of either sign, stays what it is */
 }
 
 /* muladd: a * b + c, rounded once or twice, whichever the processor does at full speed.

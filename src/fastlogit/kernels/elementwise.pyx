@@ -19,7 +19,7 @@ from fastlogit.kernels.arithmetic cimport (
 from fastlogit.kernels.clamp cimport clamp_bounds
 from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kernels, function_pointer
 from fastlogit.kernels.formulas cimport (
-    clamp, expit, expit_bounds, log_expit, log_expit_bounds, log_expit_within, logit,
+    clamp, clamp_number, expit, expit_bounds, log_expit, log_expit_bounds, log_expit_within, logit,
     logit_bounds, logit_within,
 )
 from fastlogit.kernels.memory cimport prefetch_far
@@ -146,7 +146,7 @@ cdef inline bint has_normal_exp(const real *x, Py_ssize_t n, real upper) noexcep
 
 cdef inline real log_expit_of(real x, bint usual, real lower, real upper) noexcept nogil:
     if real is float32:
-        return log_expit_within[real](x, clamp[real](x, lower, upper))
+        return log_expit_within[real](x, clamp_number[real](x, lower, upper))
     else:
         return log_expit_within[real](x, x) if usual else log_expit(x, lower, upper)
 

@@ -175,6 +175,16 @@ cdef inline real clamp(real x, real lower, real upper) noexcept nogil:
     return upper if x > upper else x
 
 
+cdef inline real clamp_number(real x, real lower, real upper) noexcept nogil:
+    """x brought into [lower, upper], also NaN, for a formula that gets NaN another way.
+
+    Where two NaN meet that were one, a compiler may have left the negation of one of them to a later
+    instruction, which does not reach a NaN; and which of the two is handed on is the compiler's choice, too.
+    """
+    x = x if x > lower else lower
+    return x if x < upper else upper
+
+
 cdef inline void expit_bounds(real *lower, real *upper) noexcept nogil:
     """Below, expit(x) is less than half the smallest subnormal; above, it has long been 1.
 
@@ -245,7 +255,7 @@ cdef inline real log_expit_within(real x, real bounded) noexcept nogil:
     E nor, without fused multiply-add, a product that the residual splits leaves the normal range.
     float32 is the same formula in float64 arithmetic without these tails, and correctly rounded for every
     input. There ``bounded`` is x between the bounds, which x itself may leave: log1p(E) is then less than
-    any float.
+    any float. It is a number where x is NaN, which then comes from min(x, 0) alone, with its sign.
     """
     cdef double h, below, power, p, p_tail, part, numerator, numerator_tail, base, denominator, leading, lost
     h = 1.0 if fabs(bounded) < LN2 else 0.0
