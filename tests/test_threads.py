@@ -312,6 +312,56 @@ def test_one_thread_enters_no_parallel_region(run_python, tmp_path):
     assert [set(line.split()) for line in printed.splitlines()] == [{"False"}] * 3 + [{"True"}]
 
 
+IN_REGION = """
+#include <omp.h>
+/* As a library does that calls Python from its threads; with two levels, a region inside has threads too. */
+void in_region(int threads, int levels, void (*call)(int))
+{
+    omp_set_max_active_levels(levels);
+    #pragma omp parallel num_threads(threads)
+    call(omp_get_thread_num());
+}
+"""
+
+
+@needs_openmp
+@needs_linux
+@pytest.mark.parametrize("levels", [1, 2])
+def test_calls_inside_of_the_region_of_another_library(run_python, tmp_path, levels):
+    compiler = shutil.which("gcc")
+    if compiler is None or not COMPILER.startswith("gcc "):
+        pytest.skip("needs gcc, and its OpenMP in this build")
+    source, library = tmp_path / "region.c", tmp_path / "region.so"
+    source.write_text(IN_REGION)
+    subprocess.run([compiler, "-shared", "-fPIC", "-fopenmp", str(source), "-o", str(library)], check=True)
+    printed = run_python(
+        "import ctypes\n"
+        "import numpy as np\n"
+        "import fastlogit\n"
+        "from reference import FUNCTIONS, bits\n"
+        "x = np.linspace(0.01, 0.99, 300_000)\n"
+        "calls = [call for function in FUNCTIONS.values() for call in (function.call, function.ufunc)]\n"
+        "calls += [fastlogit.softmax, lambda x: fastlogit.logsumexp(x.reshape(300, -1), 1, b=x[:1000])]\n"
+        "calls += [lambda x: fastlogit.binary_cross_entropy_with_logits(x, x)]\n"
+        "calls += [lambda x: fastlogit.cross_entropy(x.reshape(300, -1), np.arange(300))]\n"
+        "with fastlogit.num_threads(1):\n"
+        "    expected = [bits(call(x)) for call in calls]\n"
+        "seen = []\n"
+        "def work(number):\n"
+        "    results = [bits(call(x)) for call in calls]\n"
+        "    if all(map(np.array_equal, results, expected)):\n"
+        "        seen.append(number)\n"
+        f"region = ctypes.CDLL({str(library)!r}).in_region\n"
+        "fastlogit.set_num_threads(3)\n"
+        "for threads in (1, 2, 5):\n"
+        "    seen.clear()\n"
+        f"    region(threads, {levels}, ctypes.CFUNCTYPE(None, ctypes.c_int)(work))\n"
+        "    work(threads)\n"
+        "    print(*sorted(seen))\n"
+    )
+    assert printed.splitlines() == ["0 1", "0 1 2", "0 1 2 3 4 5"]
+
+
 # Threads that cannot be started
 
 LIMITED = """if True:
