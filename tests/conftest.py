@@ -1,6 +1,7 @@
 import ctypes
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -85,10 +86,11 @@ def set_up_build(tmp_path_factory):
     """Set up a build of the sources, or of a copy of them, with options of Meson.
 
     Where this Python runs under emulation, Meson and the compiler are programs of the machine outside, and
-    the cross file of ``tools/arm64`` names them.
+    the cross file of ``tools/arm64`` names them. ``tools/sanitize`` has options of its own for every build.
     """
     cross_file = os.environ.get("FASTLOGIT_CROSS_FILE")
     machine_files = ("--native-file", "python.ini", *(("--cross-file", cross_file) if cross_file else ()))
+    of_every_build = shlex.split(os.environ.get("FASTLOGIT_TEST_BUILD", ""))
 
     def set_up(*options, source=ROOT):
         if not (source / "meson.build").exists():
@@ -100,7 +102,7 @@ def set_up_build(tmp_path_factory):
                 pytest.skip(f"{tool} is needed to compile the kernels")
         build = MesonBuild(tmp_path_factory.mktemp("meson"), environment)
         (build.folder / "python.ini").write_text(f"[binaries]\npython = '{sys.executable}'\n")
-        build.run("meson", "setup", "build", str(source), *machine_files, *options)
+        build.run("meson", "setup", "build", str(source), *machine_files, *of_every_build, *options)
         return build
 
     return set_up

@@ -191,17 +191,23 @@ def test_chunks_of_small_terms(count, position):
 
 @pytest.mark.parametrize("axis", [0, 1])
 def test_chunks_of_small_terms_in_some_of_several_slices(axis):
-    """Each slice has an offset of its own in each chunk, in panels as well."""
+    """Each slice has an offset of its own in each chunk, in panels as well.
+
+    One alone is computed last to first, and its segments by two threads: no chunk follows the one that it
+    follows in the array, and an offset that is left over shows.
+    """
     small = float.fromhex("-0x1.15c0148c08028p+4")
     x = np.full((40, 2**16 + 3), small)
     x[::2, 5] = 0
     x[::3, 40_000] = 3
+    x[5::6, -10:] = small + 11  # the largest that the scale of its first block holds
     x[7, 50_000:] = -1000
     x[8] = np.linspace(-3000, 0, x.shape[1])
-    shares = fastlogit.softmax(np.moveaxis(x, 1, axis).copy(), axis=axis)
-    for row, share in zip(x, np.moveaxis(shares, axis, 1), strict=True):
-        np.testing.assert_array_equal(share, fastlogit.softmax(row))
-    assert max(largest_error("softmax", row) for row in (x[0], x[3], x[6], x[7])) <= 1.5
+    with fastlogit.num_threads(2):
+        shares = fastlogit.softmax(np.moveaxis(x, 1, axis).copy(), axis=axis)
+        for row, share in zip(x[::-1], np.moveaxis(shares, axis, 1)[::-1], strict=True):
+            np.testing.assert_array_equal(share, fastlogit.softmax(row))
+    assert max(largest_error("softmax", row) for row in (x[0], x[3], x[5], x[6], x[7])) <= 1.5
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

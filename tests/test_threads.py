@@ -326,7 +326,6 @@ def test_one_thread_enters_no_parallel_region(run_python, tmp_path):
 
 SHORT_CALLS = """if True:
     import time
-    from threading import Thread
 
     x = np.full((64, 1024), 0.25, np.float32)
 
@@ -383,6 +382,56 @@ def test_waking_threads_up_leaves_their_affinity(run_python):
         "print(len(affinities()) > 1)\n"
     )
     assert printed == "True\n"
+
+
+IN_REGION = """
+#include <omp.h>
+/* As a library does that calls Python from its threads; with two levels, a region inside has threads too. */
+void in_region(int threads, int levels, void (*call)(int))
+{
+    omp_set_max_active_levels(levels);
+    #pragma omp parallel num_threads(threads)
+    call(omp_get_thread_num());
+}
+"""
+
+
+@needs_openmp
+@needs_linux
+@pytest.mark.parametrize("levels", [1, 2])
+def test_calls_inside_of_the_region_of_another_library(run_python, tmp_path, levels):
+    compiler = shutil.which("gcc")
+    if compiler is None or not COMPILER.startswith("gcc "):
+        pytest.skip("needs gcc, and its OpenMP in this build")
+    source, library = tmp_path / "region.c", tmp_path / "region.so"
+    source.write_text(IN_REGION)
+    subprocess.run([compiler, "-shared", "-fPIC", "-fopenmp", str(source), "-o", str(library)], check=True)
+    printed = run_python(
+        "import ctypes\n"
+        "import numpy as np\n"
+        "import fastlogit\n"
+        "from reference import FUNCTIONS, bits\n"
+        "x = np.linspace(0.01, 0.99, 300_000)\n"
+        "calls = [call for function in FUNCTIONS.values() for call in (function.call, function.ufunc)]\n"
+        "calls += [fastlogit.softmax, lambda x: fastlogit.logsumexp(x.reshape(300, -1), 1, b=x[:1000])]\n"
+        "calls += [lambda x: fastlogit.binary_cross_entropy_with_logits(x, x)]\n"
+        "calls += [lambda x: fastlogit.cross_entropy(x.reshape(300, -1), np.arange(300))]\n"
+        "with fastlogit.num_threads(1):\n"
+        "    expected = [bits(call(x)) for call in calls]\n"
+        "seen = []\n"
+        "def work(number):\n"
+        "    results = [bits(call(x)) for call in calls]\n"
+        "    if all(map(np.array_equal, results, expected)):\n"
+        "        seen.append(number)\n"
+        f"region = ctypes.CDLL({str(library)!r}).in_region\n"
+        "fastlogit.set_num_threads(3)\n"
+        "for threads in (1, 2, 5):\n"
+        "    seen.clear()\n"
+        f"    region(threads, {levels}, ctypes.CFUNCTYPE(None, ctypes.c_int)(work))\n"
+        "    work(threads)\n"
+        "    print(*sorted(seen))\n"
+    )
+    assert printed.splitlines() == ["0 1", "0 1 2", "0 1 2 3 4 5"]
 
 
 # Threads that cannot be started
@@ -491,6 +540,36 @@ def test_environment_is_left_alone(run_python, name):
     said = run_python(code, **(unset | {name: value})).split()
     assert said[0] == "False"
     assert value in said
+
+
+@needs_openmp
+@needs_linux
+def test_threads_without_work_soon_leave_the_processor(run_python):
+    """Processor time after a call, when nothing is done: two processes on two cores need it for each other.
+
+    libgomp's own number of looks, of 25 to 50 ns, comes to 7 or 15 ms after each call.
+    """
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one processor: there libgomp itself waits shortly")
+    code = (
+        "import time\n"
+        "import numpy as np\n"
+        "import fastlogit\n"
+        "from fastlogit._runtime import SPINS_SHORTLY\n"
+        "x, spent = np.zeros(200_000), 0\n"
+        "with fastlogit.num_threads(2):\n"
+        "    for _ in range(20):\n"
+        "        fastlogit.expit(x, out=x)\n"
+        "        start = time.process_time()\n"
+        "        time.sleep(0.05)\n"
+        "        spent += time.process_time() - start\n"
+        "print(SPINS_SHORTLY, spent)\n"
+    )
+    shortly, spent = run_python(code, OMP_WAIT_POLICY=None, GOMP_SPINCOUNT=None).split()
+    if shortly == "False":
+        pytest.skip("this build is not what brings gcc's OpenMP into the process")
+    spent_by_default = run_python(code, OMP_WAIT_POLICY=None, GOMP_SPINCOUNT="300000").split()[1]
+    assert float(spent) < float(spent_by_default) / 4
 
 
 # The quota of a control group

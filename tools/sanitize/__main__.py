@@ -12,6 +12,7 @@ Needs Linux, gcc, the packages of ``.[test]``, for threads the OpenMP of LLVM (l
 """
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from reports import Report, collect
 ROOT = Path(__file__).resolve().parents[2]
 PLANTED = Path(__file__).with_name("planted.c")
 # An extension where it is installed, its source, or what Cython made of that.
-OURS = r"/fastlogit/(kernels/)?\w+\.[-\w]+\.so|src/fastlogit/|\.so\.p/"
+OURS = r"/fastlogit/(kernels/)?\w+\.[-\w]+\.so|src/fastlogit/|\.so\.p/|/kernel_units\."
 
 
 def run(command: list[str], **options: object) -> None:
@@ -93,6 +94,8 @@ def sanitize(mode: Mode, arguments: list[str]) -> bool:
     environment = os.environ | {"FASTLOGIT_TEST_PATIENCE": str(mode.patience)}
     if mode.options:
         environment["PYTHONPATH"] = str(build(mode, folder))
+        # What tests build themselves, above all single functions of the kernels, is looked at as well.
+        environment |= {"CC": str(compiler(folder)), "FASTLOGIT_TEST_BUILD": shlex.join(mode.options)}
     check_the_tool(mode, folder, environment)
     chosen = [a for a in arguments if a.partition("::")[0].endswith(".py")]
     tests = [] if chosen else [f"tests/{name}" for name in mode.tests]
