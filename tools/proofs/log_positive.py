@@ -39,10 +39,13 @@ def case_script(k, fused):
         low,
         fused=fused,
     )
-    if result is not watched["log_of_quotient", "result"]:
+    if result.operation != "add" or result.operands != (
+        watched["log_of_quotient_parts", "result"],
+        watched["log_of_quotient_parts", "rest"],
+    ):
         raise ArithmeticError("log_positive is more than log_of_quotient.")
     names = ("numerator", "numerator_tail", "denominator", "denominator_tail", "leading", "leading_tail")
-    *parts, leading, leading_tail = [watched["log_of_quotient", name] for name in names]
+    *parts, leading, leading_tail = [watched["log_of_quotient_parts", name] for name in names]
     script = gappa.Script(traces.needed(parts))
     num, num_tail, den, den_tail = map(script.of, parts)
     text = (

@@ -96,14 +96,14 @@ def script(with_leading, ranges, square, largest_s, fused):
     z, tail, *leading = traces.symbols("z", "tail", *(["leading", "leadt"] if with_leading else []))
     inputs = [*arguments, z, tail, *leading]
     leading = leading or [traces.number(0)] * 2
-    replaced = {("log_of_quotient", "z"): z, ("atanh_tail", "result"): tail}
+    replaced = {("log_of_quotient_parts", "z"): z, ("atanh_tail", "result"): tail}
     if not fused:
         (exact,) = traces.symbols("exact")
         replaced["residual64", "result"] = exact
         inputs.append(exact)
     result, nodes, watched = traces.traced(
         replaced,
-        lambda functions: functions["log_of_quotient"]["float64"](True, *leading, *arguments, [None]),
+        lambda functions: functions["log_of_quotient"]["float64"](True, *leading, *arguments),
         *inputs,
         fused=fused,
     )
@@ -115,7 +115,7 @@ def script(with_leading, ranges, square, largest_s, fused):
     named = {
         "total": total, "inner": inner, "cube": cube, "tail": tail, "rest": rest, "error": error,
         "twice": twice, "rest0": rest0, "exact": exact, "tails": tails,
-        "minus": traces.product_and_sum(tails)[0], "r": watched["log_of_quotient", "reciprocal"],
+        "minus": traces.product_and_sum(tails)[0], "r": watched["log_of_quotient_parts", "reciprocal"],
         "leading": leading[0], "leadt": leading[1],
     }  # fmt: skip
     fields = {name: script.of(node) for name, node in named.items()}

@@ -20,25 +20,31 @@ cdef extern from *:
     /* Half of the smallest number, lifted by HEADROOM. */
     #define LEAST_OTHERS_32 0x1p-30
     #define LEAST_OTHERS 0x1p-955
+    /* Lifted, too: a sum below is its own log1p, and what its tail loses is subnormal. */
+    #define SMALL_OTHERS 0x1p-700
     """
-    const double LEAST_OTHERS_32, LEAST_OTHERS
+    const double LEAST_OTHERS_32, LEAST_OTHERS, SMALL_OTHERS
 
 
 # ---- all slices of a group at once -----------------------------------------------------------------
 
 
-cdef inline pair relative_sum(real *tag, const relative_sums *sums, Py_ssize_t lane) noexcept nogil:
-    """The sum of exp(z - largest).
+cdef inline pair lifted_others(real *tag, const relative_sums *sums, Py_ssize_t lane) noexcept nogil:
+    """The sum of exp(z - largest) without the largest, times 2^HEADROOM.
 
     Elements out of reach of a term, infinite ones among them, have the smallest one instead of none. What
     they come to is below half of the smallest number, and is dropped.
     """
-    cdef pair total
     cdef double least = LEAST_OTHERS_32 if real is float32 else LEAST_OTHERS
     cdef double high = 0 if sums.high[lane] < least else sums.high[lane]
     cdef double low = 0 if sums.high[lane] < least else sums.low[lane]
-    total.high, total.low = sums.ties[lane], low * TWO_MINUS_HEADROOM
-    add_exactly(&total.high, &total.low, high * TWO_MINUS_HEADROOM)
+    return pair(high, low)
+
+
+cdef inline pair relative_sum(pair others, double ties) noexcept nogil:
+    """With the largest elements, as many as are equal."""
+    cdef pair total = pair(ties, others.low * TWO_MINUS_HEADROOM)
+    add_exactly(&total.high, &total.low, others.high * TWO_MINUS_HEADROOM)
     return total
 
 
@@ -53,20 +59,41 @@ cdef inline pair add_log(real *tag, pair sum, double distance, double distance_l
     return pair(total if finite else distance + (sum.high - sum.high), tail if finite else 0)
 
 
+cdef inline double take_others(pair lifted, double ties, double distance, pair *loss) noexcept nogil:
+    """Where a loss is the sum of the others alone, and small, take that as it is lifted; the way down.
+
+    So it is rounded once, after its weight.
+    """
+    cdef double down = TWO_MINUS_HEADROOM if lifted.high < SMALL_OTHERS else 1
+    # Two conditions in one test would keep a loop scalar.
+    down = down if ties == 1 else 1
+    down = down if distance == 0 else 1
+    loss.high = loss.high if down == 1 else lifted.high
+    loss.low = loss.low if down == 1 else lifted.low
+    return down
+
+
 cdef inline void find_losses_of_labels(real *tag, group_work *work, Py_ssize_t width) noexcept nogil:
     cdef double total[MOST_LANES]
     cdef double total_low[MOST_LANES]
+    cdef double down[MOST_LANES]
     cdef pair sum, weight
     cdef Py_ssize_t j
     for j in range(width):
-        sum = relative_sum[real](NULL, &work.relative, j)
+        sum = relative_sum(lifted_others[real](NULL, &work.relative, j), work.relative.ties[j])
         total[j], total_low[j] = sum.high, sum.low
     for j in range(width):
         sum = add_log[real](NULL, pair(total[j], total_low[j]), work.distance[j], work.distance_low[j])
         total[j], total_low[j] = sum.high, sum.low
     for j in range(width):
+        sum = pair(total[j], total_low[j])
+        down[j] = take_others(
+            lifted_others[real](NULL, &work.relative, j), work.relative.ties[j], work.distance[j], &sum
+        )
+        total[j], total_low[j] = sum.high, sum.low
+    for j in range(width):
         weight = multiply_pairs(pair(work.label_weight[j], 0), pair(work.sample_weight[j], 0))
-        work.loss[j] = rounded(multiply_pairs(pair(total[j], total_low[j]), weight))
+        work.loss[j] = rounded(multiply_pairs(pair(total[j], total_low[j]), weight)) * down[j]
 
 
 # ---- one slice, whose targets are more than a label ------------------------------------------------
@@ -77,15 +104,24 @@ cdef inline double loss_of_targets(
 ) noexcept nogil:
     """sum q (log_sum + distance), q the targets with smoothing and weights."""
     cdef const segment_sums *sums = work.parts
-    cdef pair loss, of_classes, kept, spread, log_sum, total = relative_sum[real](NULL, &work.relative, lane)
+    cdef pair loss, of_classes, kept, spread, log_sum
+    cdef pair others = lifted_others[real](NULL, &work.relative, lane)
+    cdef pair total = relative_sum(others, work.relative.ties[lane])
+    cdef double distance, down = 1
     log_sum = add_log[real](NULL, total, 0, 0)
     if has_labels(call):
-        loss = add_log[real](NULL, total, work.distance[lane], work.distance_low[lane])
+        distance = work.distance[lane]
+        loss = add_log[real](NULL, total, distance, work.distance_low[lane])
+    else:
+        distance = rounded(sums.of_target[lane].distance)
+        loss = log_sum
+    if call.smoothing == 0:
+        down = take_others(others, work.relative.ties[lane], distance, &loss)
+    if has_labels(call):
         loss = multiply_pairs(loss, pair(work.label_weight[lane], 0))
     else:
-        loss = add_pairs(
-            sums.of_target[lane].distance, multiply_pairs(sums.of_target[lane].weight, log_sum)
-        )
+        loss = multiply_pairs(sums.of_target[lane].weight, loss)
+        loss = add_pairs(sums.of_target[lane].distance, loss)
     if call.smoothing != 0:
         kept = pair(1 - call.smoothing, 0)
         kept.low = (1 - kept.high) - call.smoothing
@@ -95,7 +131,7 @@ cdef inline double loss_of_targets(
             sums.of_classes[lane].distance, multiply_pairs(sums.of_classes[lane].weight, log_sum)
         )
         loss = add_pairs(multiply_pairs(kept, loss), multiply_pairs(spread, of_classes))
-    return rounded(multiply_pairs(loss, pair(work.sample_weight[lane], 0)))
+    return rounded(multiply_pairs(loss, pair(work.sample_weight[lane], 0))) * down
 
 
 cdef inline double target_of(

@@ -250,14 +250,14 @@ cdef inline real log_expit_within(real x, real bounded) noexcept nogil:
 
     log1p(E) = h ln 2 - 2 atanh(s), s = (2^h - 1 - E) / (2^h + 1 + E), where h = 0 for E < 1/2, else 1: so s
     stays within 1/5, and for large x nothing is lost, since then log1p(E) is -2 s (1 + ...).
-    float64 carries the roundings of the quotient, of the leading sum and of p; what remains are the polynomial
-    and the last rounding: less than 0.883 ulp (``tools/proofs``). Between the bounds neither
+    float64 carries the roundings of the quotient, of the leading sum and of p; what remains are the
+    polynomial and the last rounding: less than 0.883 ulp (``tools/proofs``). Between the bounds neither
     E nor, without fused multiply-add, a product that the residual splits leaves the normal range.
     float32 is the same formula in float64 arithmetic without these tails, and correctly rounded for every
     input. There ``bounded`` is x between the bounds, which x itself may leave: log1p(E) is then less than
     any float. It is a number where x is NaN, which then comes from min(x, 0) alone, with its sign.
     """
-    cdef double h, below, power, p, p_tail, part, numerator, numerator_tail, base, denominator, leading, lost
+    cdef double h, below, power, p, p_tail, part, numerator, numerator_tail, base, denominator, leading
     h = 1.0 if fabs(bounded) < LN2 else 0.0
     base = (h + 1) + (h + 1)
     exp_parts[float64](-fabs(bounded), 0, real is float64, &power, &p, &p_tail)
@@ -279,7 +279,6 @@ cdef inline real log_expit_within(real x, real bounded) noexcept nogil:
             numerator_tail,
             denominator,
             ((base - denominator) - numerator) - numerator_tail,
-            &lost,
         )
 
 
@@ -314,31 +313,39 @@ cdef inline double nearest_power(double x, double y, double *power) noexcept nog
     return from_bits64((power_bits >> 52) | <uint64_t> 0x4330000000000000) - (TWO_52 + 1023)
 
 
-cdef inline double log_of_quotient(
+cdef inline double log_of_quotient_parts(
     bint leads, double leading, double leading_tail, double numerator, double numerator_tail,
-    double denominator, double denominator_tail, double *tail,
+    double denominator, double denominator_tail, double *rest,
 ) noexcept nogil:
-    """leading + 2 atanh(s), s = numerator / denominator, abs(s) < 0.2003, the roundings carried along.
-
-    ``tail`` receives what the last rounding loses, unless the sum cancels.
+    """leading + 2 atanh(s), s = numerator / denominator, abs(s) < 0.2003, as a sum with a small ``rest``.
 
     ``leads``, a constant, says that ``leading`` is 0 or larger than 2 s: then the rounding of their sum takes
     two operations, else five.
     """
-    cdef double reciprocal = 1 / denominator, s = numerator * reciprocal, error, total, part, rest, z, result
+    cdef double reciprocal = 1 / denominator, s = numerator * reciprocal, error, total, part, lost, z
     error = residual64(s, denominator, numerator) + muladd64(-s, denominator_tail, numerator_tail)
     z = s * s
     total = leading + (s + s)
     if leads:
-        rest = ((leading - total) + (s + s)) + leading_tail
+        lost = ((leading - total) + (s + s)) + leading_tail
     else:
         part = total - leading
-        rest = ((leading - (total - part)) + ((s + s) - part)) + leading_tail
-    rest = muladd64(error, reciprocal + reciprocal, rest)
-    rest = muladd64(s * z, atanh_tail(z), rest)
-    result = total + rest
-    tail[0] = rest - (result - total)
-    return result
+        lost = ((leading - (total - part)) + ((s + s) - part)) + leading_tail
+    lost = muladd64(error, reciprocal + reciprocal, lost)
+    rest[0] = muladd64(s * z, atanh_tail(z), lost)
+    return total
+
+
+cdef inline double log_of_quotient(
+    bint leads, double leading, double leading_tail, double numerator, double numerator_tail,
+    double denominator, double denominator_tail,
+) noexcept nogil:
+    """leading + 2 atanh(s), the roundings carried along."""
+    cdef double total, rest
+    total = log_of_quotient_parts(
+        leads, leading, leading_tail, numerator, numerator_tail, denominator, denominator_tail, &rest,
+    )
+    return total + rest
 
 
 cdef inline double log_positive(
@@ -351,7 +358,7 @@ cdef inline double log_positive(
 
     To the precision of float32 the roundings are not carried along: 2^-48.
     """
-    cdef double power, k, numerator, denominator, s, leading, leading_tail
+    cdef double power, k, numerator, denominator, s, leading, leading_tail, total, rest, result
     k = nearest_power(high, 1.0, &power)
     # Next to 1 the difference from it is all that counts, however small beside ``high``.
     numerator = (high - power) + low
@@ -364,11 +371,13 @@ cdef inline double log_positive(
         leading = offset
         leading_tail = k * LN2_LOW
         add_exactly(&leading, &leading_tail, k * LN2_HIGH)
-        return log_of_quotient(
+        total = log_of_quotient_parts(
             False, leading, leading_tail, numerator, low - (numerator - (high - power)), denominator,
-            ((power - denominator) + high) + low,
-            tail,
+            ((power - denominator) + high) + low, &rest,
         )
+        result = total + rest
+        tail[0] = rest - (result - total)
+        return result
 
 
 cdef inline real log_odds(real x, double lifted, double lift) noexcept nogil:
@@ -380,7 +389,7 @@ cdef inline real log_odds(real x, double lifted, double lift) noexcept nogil:
     float64 carries the rounding of 1 - x, of the quotient and of the leading sum; float32 is the same
     formula in float64 arithmetic without them, and correctly rounded for every input.
     """
-    cdef double p = x, q = 1 - p, q_tail, power, k, part, numerator, denominator, lost
+    cdef double p = x, q = 1 - p, q_tail, power, k, part, numerator, denominator
     k = nearest_power(lifted, q, &power) - lift
     part = power * q
     numerator = lifted - part
@@ -399,7 +408,6 @@ cdef inline real log_odds(real x, double lifted, double lift) noexcept nogil:
             -q_tail,
             denominator,
             ((part - denominator) + lifted) + q_tail,
-            &lost,
         )
 
 

@@ -5,12 +5,12 @@ every element is then written on its own, from the sum of its whole slice. Nothi
 numbers each, goes from one part to another.
 
 Relative errors, in 2^-53, each at most as many units in the last place: a term is within 0.037 with its
-tail (`exp_double`), and so is a sum of terms, whose roundings are added up, and renormalised in time. All merges
-together, however many and in whatever order, add 0.002 (`merge_relative`; docs/slice-errors.rst). The share of
-an element has its own 0.037 and one rounding, 0.5: softmax is within 0.6 units, and a subnormal share, which is
-rounded once more, within half of that and 0.5. The logarithm of a sum is within 0.27 before it is rounded:
-log_softmax, larger than that logarithm, is within 1.4, and so is logsumexp, in units of the larger of result and
-largest element, which may be half of the logarithm.
+tail (`exp_double`), and so is a sum of terms, whose roundings are added up, and renormalised in time. All
+merges together, however many and in whatever order, add 0.002 (`merge_relative`; docs/slice-errors.rst). The
+share of an element has its own 0.037 and one rounding, 0.5: softmax is within 0.6 units, and a subnormal
+share, which is rounded once more, within half of that and 0.5. The logarithm of a sum is within 0.27 before
+it is rounded: log_softmax, larger than that logarithm, is within 1.4, and so is logsumexp, in units of the
+larger of result and largest element, which may be half of the logarithm.
 """
 
 from cpython.pycapsule cimport PyCapsule_New

@@ -213,6 +213,13 @@ cdef bint scale_terms(real *tag, const lanes *group, worker *space, scaling *sca
 # ---- sums of slices --------------------------------------------------------------------------------
 
 
+cdef void merge_sums(
+    const plan *planned, const slice_sums *part, slice_sums *total, Py_ssize_t width
+) noexcept nogil:
+    """By itself, so that its vectors are not on the stack beside those of a chunk."""
+    merge(planned.traits.has_one_scale, part, total, width)
+
+
 cdef void add_segments(
     real *tag, const lanes *group, worker *space, Py_ssize_t first, Py_ssize_t stop, const scaling *scale,
     slice_sums *total,
@@ -235,11 +242,11 @@ cdef void add_segments(
             else:
                 add_chunk[real](NULL, &part, space, &sums.relative)
             if sums != segment_sums:
-                merge(planned.traits.has_one_scale, sums, segment_sums, width)
+                merge_sums(planned, sums, segment_sums, width)
             sums = &space.next_chunk
             part.start = part.stop
         if segment_sums != total:
-            merge(planned.traits.has_one_scale, segment_sums, total, width)
+            merge_sums(planned, segment_sums, total, width)
         segment_sums = &space.next_segment
 
 
@@ -338,7 +345,7 @@ cdef void prepare_shared(real *tag, shared_group *shared) noexcept nogil:
     cdef const plan *planned = shared.group.plan
     cdef Py_ssize_t segment, width = computed_lanes[real](NULL, &shared.group)
     for segment in range(1, planned.segments):
-        merge(planned.traits.has_one_scale, &shared.parts[segment], &shared.parts[0], width)
+        merge_sums(planned, &shared.parts[segment], &shared.parts[0], width)
     prepare[real](NULL, planned.function, &shared.parts[0], &shared.scale, width, &shared.answer)
     leave(caller)
 

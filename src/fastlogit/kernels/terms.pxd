@@ -24,8 +24,8 @@ cdef extern from *:
     #define LN2_32 0x1.62e43p-1f
     #define LN2_REST_32 -0x1.05c61p-29f
 
-    /* 1 / n!: exp(r) = 1 + r + r^2 / 2 + r^3 (1 / 6 + r / 24 + ...), |r| <= 0.3467, up to r^14 to 2^-63 and up
-       to r^16 to 2^-74. The tails are what the quotients of doubles lack. */
+    /* 1 / n!: exp(r) = 1 + r + r^2 / 2 + r^3 (1 / 6 + r / 24 + ...), |r| <= 0.3467, up to r^14 to 2^-63 and
+       up to r^16 to 2^-74. The tails are what the quotients of doubles lack. */
     #define INVERSE_FACTORIAL_3 (1.0 / 6)
     #define INVERSE_FACTORIAL_4 (1.0 / 24)
     #define INVERSE_FACTORIAL_5 (1.0 / 120)
@@ -197,8 +197,8 @@ cdef inline void horner_step(
 cdef inline void exp_double_double(double x, double scale, double *high, double *low) noexcept nogil:
     """exp(x) * 2^scale as a sum of two doubles, within 0.00001 half units of the first.
 
-    Taylor's series up to r^16, of which two doubles have the first six coefficients and the sum. For sums that
-    are multiplied by one exponential after another.
+    Taylor's series up to r^16, of which two doubles have the first six coefficients and the sum. For sums
+    that are multiplied by one exponential after another.
     """
     cdef double power, r, r_tail, z, q, tail = 0
     reduce_argument(x, scale, &power, &r, &r_tail)
