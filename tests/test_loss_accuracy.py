@@ -282,3 +282,26 @@ def test_errors(loss, instruction_set, dtype, results, skip_unless_supported):
 def test_v3_and_v4_give_the_same_bits(loss, dtype, results, skip_unless_supported):
     skip_unless_supported("v3", "v4")
     np.testing.assert_array_equal(bits(results(loss, dtype, "v3")), bits(results(loss, dtype, "v4")))
+
+
+@pytest.mark.parametrize(
+    ("distance", "weight"),
+    [
+        ("0x1.61d1ee197d6e1p+9", "0x1.fdfbf1a5f25b3p+0"),
+        ("0x1.6e4a8b5f4d00bp+9", "0x1.d82a1ad4e8e5fp+2"),
+        ("0x1.74p+9", "0x1.0p+40"),
+        ("0x1.62p+9", "0x1p+0"),
+    ],
+)
+def test_loss_that_is_subnormal_without_its_weight(distance, weight):
+    """It was rounded before the weight multiplied it: 2.3 and 4 units."""
+    mpmath = pytest.importorskip("mpmath", reason="the exact losses are mpmath's")
+    distance, weight = map(float.fromhex, (distance, weight))
+    with mpmath.workprec(300):
+        exact = mpmath.mpf(weight) * mpmath.log1p(mpmath.exp(-mpmath.mpf(distance)))
+        unit = mpmath.mpf(2) ** max(mpmath.frexp(exact)[1] - 53, -1074)
+        for kind in ([0], [[1.0, 0.0]]):
+            loss = fastlogit.cross_entropy(
+                [[distance, 0.0]], np.array(kind), sample_weight=[weight], reduction="sum"
+            )
+            assert abs(mpmath.mpf(float(loss)) - exact) <= unit
