@@ -15,9 +15,9 @@ from fastlogit.kernels.formulas cimport (
 
 cdef extern from *:
     """
-    /* ln 2 in two parts, the first rounded to nearest: with fused multiply-add x - k LN2 is exact, since it is
-       a multiple of 2^-54 (float32: 2^-25) below 0.35. Without, the product has to be exact, with a k of 12
-       bits, and LN2_39 has 39. The square of k times the other part is what terms lack of the exponential. */
+    /* ln 2 in two parts, the first rounded to nearest: with fused multiply-add x - k LN2 is exact, since it
+       is a multiple of 2^-54 (float32: 2^-25) below 0.35. Without, the product has to be exact, with a k of
+       12 bits, and LN2_39 has 39. The square of k times the other part is what terms lack. */
     #define LN2_REST 0x1.abc9e3b39803fp-56
     #define LN2_39 0x1.62e42fefa4p-1
     #define LN2_BELOW_39 -0x1.8432a1b0e2634p-43
