@@ -90,8 +90,9 @@ def of_classes(kind, result, dtype, arithmetic, proofs):
     if result == "loss":
         formula = "cross_entropy" if kind == "labels" else "cross_entropy, weights"
         bound = proven(proofs, formula, dtype, arithmetic)
-        # A subnormal sum of others is rounded with its tail, each by half a unit, before it is a loss.
-        return max(bound, subnormal_loss(kind, dtype, arithmetic, proofs)), BY_GAPPA
+        if kind != "labels":
+            bound = max(bound, subnormal_loss(dtype, arithmetic, proofs))
+        return bound, BY_GAPPA
     others = proven(proofs, "a term, its tail", dtype, arithmetic) + OTHERS
     share = proven(proofs, "softmax", dtype, arithmetic)  # the last rounding included
     before, small = share - LAST, off_in_small_share(others) if double else others / 4
@@ -110,12 +111,14 @@ def of_classes(kind, result, dtype, arithmetic, proofs):
     return LAST + 2 * (before + 1) + 16 * double, BY_HAND
 
 
-def subnormal_loss(kind, dtype, arithmetic, proofs):
-    """In float64 alone: float32 has its subnormal numbers as usual ones of float64."""
+def subnormal_loss(dtype, arithmetic, proofs):
+    """A product with weights that is subnormal, and its tail, are rounded by half a unit each.
+
+    In float64 alone: float32 has its subnormal numbers as usual ones of float64.
+    """
     if dtype == "float32":
         return 0.0
-    others = proven(proofs, "a term, its tail", dtype, arithmetic) + OTHERS
-    return 1 + others / 2 + (0 if kind == "labels" else LAST)
+    return 1 + (proven(proofs, "a term, its tail", dtype, arithmetic) + OTHERS) / 2 + LAST
 
 
 # ---- two classes -----------------------------------------------------------------------------------
