@@ -305,7 +305,7 @@ FUNCTIONS = {
             exact_log_expit,
             [(-inf, -inf), (-(2.0**99), -(2.0**99)), (1e30, -0.0), (inf, -0.0), (nan, nan)],
             range=(-inf, -0.0),
-            largest=(0.5, 0.951),
+            largest=(0.5, 0.8),
             literals=LITERALS["log_expit"],
             spellings=Spellings(
                 pytorch="torch._C._nn.log_sigmoid",  # logsigmoid, with out=
@@ -325,7 +325,7 @@ FUNCTIONS = {
             exact_softplus,
             [(inf, inf), (2.0**99, 2.0**99), (-1e30, 0.0), (-inf, 0.0), (nan, nan)],
             range=(0, inf),
-            largest=(0.5, 0.951),
+            largest=(0.5, 0.8),
             literals=[(negated(x), negated(exact)) for x, exact in LITERALS["log_expit"]],
             spellings=Spellings(
                 pytorch="torch._C._nn.softplus",  # with out=; x itself beyond a threshold of 20
@@ -381,9 +381,9 @@ SLICE_BOUND_ULP = {  # of the exact element; of the larger of result and largest
 # The largest errors that a search has seen (tools/ulp), rounded up. A larger one is news, though the promise
 # is kept.
 LARGEST_ROW_ULP = {
-    ("softmax", "float32"): 1.33,
+    ("softmax", "float32"): 1.35,
     ("softmax", "float64"): 1.32,
-    ("log_softmax", "float32"): 1.54,
+    ("log_softmax", "float32"): 1.3,
     ("log_softmax", "float64"): 1.3,
     ("logsumexp", "float32"): 1.5,
     ("logsumexp", "float64"): 1.22,
