@@ -34,7 +34,7 @@ endforeach
 """
 
 EVERY = """
-# cython: language_level=3
+# cython: language_level=3, freethreading_compatible=True
 from fastlogit cimport scalar
 """ + "".join(
     f"""
