@@ -26,6 +26,17 @@ hypothesis.settings.load_profile("reproducible")
 PATIENCE = float(os.environ.get("FASTLOGIT_TEST_PATIENCE", "1"))
 
 
+# Of the whole process: tests that use these cannot run at the same time as others (pytest-run-parallel).
+PROCESS_WIDE = {"tracemalloc", "traced_peak", "resident_peak"}
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.pluginmanager.hasplugin("run-parallel"):
+        for item in items:
+            if PROCESS_WIDE & set(item.function.__code__.co_names):
+                item.add_marker(pytest.mark.thread_unsafe)
+
+
 @pytest.fixture
 def restored_threads():
     """The test may set the number of threads; the next one finds it as it was."""

@@ -542,36 +542,6 @@ def test_environment_is_left_alone(run_python, name):
     assert value in said
 
 
-@needs_openmp
-@needs_linux
-def test_threads_without_work_soon_leave_the_processor(run_python):
-    """Processor time after a call, when nothing is done: two processes on two cores need it for each other.
-
-    libgomp's own number of looks, of 25 to 50 ns, comes to 7 or 15 ms after each call.
-    """
-    if len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("one processor: there libgomp itself waits shortly")
-    code = (
-        "import time\n"
-        "import numpy as np\n"
-        "import fastlogit\n"
-        "from fastlogit._runtime import SPINS_SHORTLY\n"
-        "x, spent = np.zeros(200_000), 0\n"
-        "with fastlogit.num_threads(2):\n"
-        "    for _ in range(20):\n"
-        "        fastlogit.expit(x, out=x)\n"
-        "        start = time.process_time()\n"
-        "        time.sleep(0.05)\n"
-        "        spent += time.process_time() - start\n"
-        "print(SPINS_SHORTLY, spent)\n"
-    )
-    shortly, spent = run_python(code, OMP_WAIT_POLICY=None, GOMP_SPINCOUNT=None).split()
-    if shortly == "False":
-        pytest.skip("this build is not what brings gcc's OpenMP into the process")
-    spent_by_default = run_python(code, OMP_WAIT_POLICY=None, GOMP_SPINCOUNT="300000").split()[1]
-    assert float(spent) < float(spent_by_default) / 4
-
-
 # The quota of a control group
 
 

@@ -124,7 +124,6 @@ THREAD = Mode(
         "test_free_threaded.py::test_wrong_calls_at_once",
         # Of gcc's OpenMP.
         "test_threads.py::test_one_thread_enters_no_parallel_region",
-        "test_threads.py::test_threads_without_work_soon_leave_the_processor",
     ],
 )
 
