@@ -24,7 +24,9 @@
 
 enum {
     SPINNING = 30000, /* ns that idle threads stay awake, with the GOMP_SPINCOUNT of _runtime.py */
-    SMALLEST_CALL = 8000, /* ns that one thread needs for the smallest call that may use more, about */
+    /* ns that one thread needs for the smallest call that may use more: at most, about, and with AVX-512 */
+    SMALLEST_CALL = 20000,
+    SHORTEST_CALL = 8000,
     WORTH_WAKING = 10 /* such multiples: for those one thread needs twice as long as waking another one takes */
 };
 
@@ -77,7 +79,7 @@ static bool wake_for(ptrdiff_t multiple, int threads)
     last_call = now + multiple * SMALLEST_CALL;
     if (!awake && !in_a_row && multiple < WORTH_WAKING)
         return false;
-    last_call = last_region = now + multiple * SMALLEST_CALL / threads;
+    last_call = last_region = now + multiple * SHORTEST_CALL / threads;
     if (!awake)
         wake_threads(threads);
     return true;
