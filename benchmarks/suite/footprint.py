@@ -23,7 +23,7 @@ FUNCTIONS = {
     "logsumexp, axis 0": lambda x, out: fastlogit.logsumexp(x, 0),
     "logsumexp, weights": lambda x, out: fastlogit.logsumexp(x, -1, b=x),
     "binary_cross_entropy_with_logits": lambda x, out: fastlogit.binary_cross_entropy_with_logits(
-        x, 1.0, reduction="sum", grad=out
+        x, np.broadcast_to(True, x.shape), reduction="sum", grad=out
     ),
     "cross_entropy": lambda x, out: fastlogit.cross_entropy(
         x, np.zeros(len(x), np.int8), reduction="sum", grad=out
