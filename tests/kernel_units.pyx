@@ -111,8 +111,9 @@ def exponential_in_fixed_point(double x, double rest):
 def merged_axes(shape, x_strides, out_strides, bint ordered):
     """The axes of a walk, as the elementwise functions see them or, unless ordered, as a slice is walked."""
     cdef walk path
+    cdef char start[1]
     cdef int axis
-    begin_walk(&path, NULL, NULL, NULL)
+    begin_walk(&path, start, start, NULL)
     for length, x_stride, out_stride in zip(shape, x_strides, out_strides, strict=True):
         if ordered:
             add_axis(&path, length, x_stride, out_stride)
@@ -120,7 +121,7 @@ def merged_axes(shape, x_strides, out_strides, bint ordered):
             append_axis(&path, length, x_stride, out_stride, 0)
     merge_axes(&path)
     return (
-        <Py_ssize_t> path.x, <Py_ssize_t> path.out,
+        path.x - start, path.out - start,
         [path.shape[axis] for axis in range(path.axes)],
         [path.x_strides[axis] for axis in range(path.axes)],
         [path.out_strides[axis] for axis in range(path.axes)],

@@ -190,3 +190,26 @@ def test_nothing_to_add():
     assert from_sums("softmax", empty, together, (1,)).shape == (3, 0)
     with pytest.raises(KeyError):
         from_sums("softplus", x, together, (1,))
+
+
+def off_by_one_byte(array):
+    """The same numbers beginning at an odd address, as in a message."""
+    raw = np.empty(array.nbytes + 1, np.uint8)
+    moved = raw[1:].view(array.dtype).reshape(array.shape)
+    moved[...] = array
+    assert not moved.flags.aligned
+    return moved
+
+
+@EVERY_DTYPE
+def test_sums_and_parts_at_any_address(dtype):
+    """Kernels take it for granted that a number is where its type says; a sanitizer saw one that was not."""
+    x = np.linspace(-3, 3, 300, dtype=dtype).reshape(3, 100)
+    moved = off_by_one_byte(x)
+    sums = sum_of_parts(x, (1,))
+    assert sum_of_parts(moved, (1,)).tobytes() == sums.tobytes()
+    twice = merged([off_by_one_byte(sums), off_by_one_byte(sums)])
+    assert twice.tobytes() == merged([sums, sums]).tobytes()
+    for name in ("softmax", "log_softmax"):
+        same_bits(from_sums(name, moved, off_by_one_byte(sums), (1,)), from_sums(name, x, sums, (1,)))
+    same_bits(logsumexp_from_sums(off_by_one_byte(sums), x.dtype), logsumexp_from_sums(sums, x.dtype))

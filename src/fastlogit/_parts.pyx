@@ -24,7 +24,7 @@ cdef enum:
     SMALLEST_PARALLEL = 2048  # elements, as of weighted sums
 
 # Of the part of a slice: exp(largest) * (ties + 2**-120 * (high + low)).
-PART_SUM = np.dtype([(field, np.float64) for field in ("largest", "ties", "high", "low")])
+PART_SUM = np.dtype([(field, np.float64) for field in ("largest", "ties", "high", "low")], align=True)
 
 cdef dict FUNCTIONS = {"softmax": SOFTMAX, "log_softmax": LOG_SOFTMAX, "logsumexp": LOGSUMEXP}
 
@@ -57,10 +57,16 @@ cdef tuple shape_of_sums(cnp.ndarray x, tuple axes):
     return tuple([1 if i in axes else cnp.PyArray_DIM(x, i) for i in range(cnp.PyArray_NDIM(x))])
 
 
+cdef cnp.ndarray aligned(cnp.ndarray array):
+    """What comes out of a message or a file, as from a worker of dask, may begin at any byte."""
+    return array if cnp.PyArray_ISALIGNED(array) else array.copy()
+
+
 def sum_of_parts(cnp.ndarray x, tuple axes, mask=None):
     """The sums of the parts of slices in x, native float32 or float64, along at least one axis."""
     cdef slice_parts cut
     cdef cnp.ndarray sums = np.empty(shape_of_sums(x, axes), PART_SUM)
+    x = aligned(x)
     cdef Py_ssize_t size = cnp.PyArray_SIZE(x)
     cdef bint single = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT
     if size == 0:
@@ -99,7 +105,9 @@ def from_sums(str name, cnp.ndarray x, cnp.ndarray sums, tuple axes, mask=None):
     """The function of the elements of x, given the sums of their whole slices."""
     cdef slice_parts cut
     cdef slice_function function = FUNCTIONS[name]
-    cdef cnp.ndarray out = np.empty_like(x, subok=False)
+    cdef cnp.ndarray out
+    x, sums = aligned(x), aligned(sums)
+    out = np.empty_like(x, subok=False)
     cdef Py_ssize_t size = cnp.PyArray_SIZE(x)
     cdef bint single = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT
     if size == 0:
@@ -116,7 +124,7 @@ def from_sums(str name, cnp.ndarray x, cnp.ndarray sums, tuple axes, mask=None):
 def logsumexp_from_sums(cnp.ndarray sums, dtype):
     """One number for each sum."""
     cdef slice_parts cut
-    cdef cnp.ndarray flat = np.ascontiguousarray(sums).reshape(-1, 1)
+    cdef cnp.ndarray flat = np.ascontiguousarray(aligned(sums)).reshape(-1, 1)
     cdef cnp.ndarray out = np.empty((<object> flat).shape, dtype)
     if cnp.PyArray_SIZE(out):
         describe(out, None, out, flat, (1,), &cut)

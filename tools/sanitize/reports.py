@@ -4,6 +4,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 # Frames that valgrind's reports are told apart by: a copy or a kernel. Further out CPython, which reads
@@ -34,9 +35,9 @@ def of_valgrind(text: str) -> Iterator[str]:
 
 def of_sanitizer(text: str) -> Iterator[str]:
     """A file has several, each with its own heading."""
-    headings = re.finditer(r"^.*(runtime error: |(ERROR|WARNING): \w+Sanitizer)", text, re.MULTILINE)
-    starts = [heading.start() for heading in headings]
-    for start, stop in zip(starts, [*starts[1:], len(text)], strict=True):
+    heading = r"^.*(runtime error: |(ERROR|WARNING): \w+Sanitizer|\w+Sanitizer: CHECK failed)"
+    starts = [found.start() for found in re.finditer(heading, text, re.MULTILINE)]
+    for start, stop in pairwise([*starts, len(text)]):
         yield text[start:stop]
 
 
