@@ -268,14 +268,15 @@ def test_small_arrays_start_no_thread(run_python):
 COUNT_REGIONS = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 int regions;
 long long pretended; /* ns on the monotonic clock, if any */
 int clock_gettime(clockid_t clock, struct timespec *time)
 {
-    int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
     if (!pretended || clock != CLOCK_MONOTONIC)
-        return real(clock, time);
+        return syscall(SYS_clock_gettime, clock, time); /* a sanitizer asks before there is a dlsym */
     time->tv_sec = pretended / 1000000000;
     time->tv_nsec = pretended % 1000000000;
     return 0;
