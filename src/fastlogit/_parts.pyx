@@ -26,6 +26,9 @@ cdef enum:
 # Of the part of a slice: exp(largest) * (ties + 2**-120 * (high + low)).
 PART_SUM = np.dtype([(field, np.float64) for field in ("largest", "ties", "high", "low")], align=True)
 
+# What comes out of a message or a file, as from a worker of dask, may begin at any byte.
+cdef str ALIGNED = "A"
+
 cdef dict FUNCTIONS = {"softmax": SOFTMAX, "log_softmax": LOG_SOFTMAX, "logsumexp": LOGSUMEXP}
 
 
@@ -57,16 +60,11 @@ cdef tuple shape_of_sums(cnp.ndarray x, tuple axes):
     return tuple([1 if i in axes else cnp.PyArray_DIM(x, i) for i in range(cnp.PyArray_NDIM(x))])
 
 
-cdef cnp.ndarray aligned(cnp.ndarray array):
-    """What comes out of a message or a file, as from a worker of dask, may begin at any byte."""
-    return array if cnp.PyArray_ISALIGNED(array) else array.copy()
-
-
 def sum_of_parts(cnp.ndarray x, tuple axes, mask=None):
     """The sums of the parts of slices in x, native float32 or float64, along at least one axis."""
     cdef slice_parts cut
     cdef cnp.ndarray sums = np.empty(shape_of_sums(x, axes), PART_SUM)
-    x = aligned(x)
+    x = np.require(x, None, ALIGNED)
     cdef Py_ssize_t size = cnp.PyArray_SIZE(x)
     cdef bint single = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT
     if size == 0:
@@ -106,7 +104,7 @@ def from_sums(str name, cnp.ndarray x, cnp.ndarray sums, tuple axes, mask=None):
     cdef slice_parts cut
     cdef slice_function function = FUNCTIONS[name]
     cdef cnp.ndarray out
-    x, sums = aligned(x), aligned(sums)
+    x, sums = np.require(x, None, ALIGNED), np.require(sums, None, ALIGNED)
     out = np.empty_like(x, subok=False)
     cdef Py_ssize_t size = cnp.PyArray_SIZE(x)
     cdef bint single = cnp.PyArray_TYPE(x) == cnp.NPY_FLOAT
@@ -124,7 +122,7 @@ def from_sums(str name, cnp.ndarray x, cnp.ndarray sums, tuple axes, mask=None):
 def logsumexp_from_sums(cnp.ndarray sums, dtype):
     """One number for each sum."""
     cdef slice_parts cut
-    cdef cnp.ndarray flat = np.ascontiguousarray(aligned(sums)).reshape(-1, 1)
+    cdef cnp.ndarray flat = np.require(sums, None, (ALIGNED, "C")).reshape(-1, 1)
     cdef cnp.ndarray out = np.empty((<object> flat).shape, dtype)
     if cnp.PyArray_SIZE(out):
         describe(out, None, out, flat, (1,), &cut)

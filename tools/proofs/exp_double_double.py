@@ -171,7 +171,7 @@ def bound(fused):
 def growth(fused):
     """c: exp(-d) is within c d + LEFT u of itself, for every d."""
     edges = [*(exponential.LARGEST_R * 2.0**-power for power in (0, 1, *range(2, 50, 4))), 0.0]
-    c = max(bound(fused), error(fused, edges[0]) / UNIT) / edges[1]
+    c = bound(fused) / edges[1]
     for high, low in pairwise(edges):
         if error(fused, high) / UNIT > c * low + LEFT:
             raise ArithmeticError(f"The error up to {high} does not fall as it should.")

@@ -418,12 +418,3 @@ cdef inline void merge_relative(
         renormalise(&high, &low)
         total.high[j] = high
         total.low[j] = low
-
-
-cdef inline void merge(
-    bint has_one_scale, const slice_sums *part, slice_sums *total, Py_ssize_t width
-) noexcept nogil:
-    if has_one_scale:
-        merge_scaled(&part.scaled, &total.scaled, width)
-    else:
-        merge_relative(&part.relative, &total.relative, width)

@@ -26,7 +26,8 @@ from fastlogit.kernels.blocks cimport (
 )
 from fastlogit.kernels.expsum cimport (
     BLOCK, CHUNK, KEPT, KEPT_SHIFTED, WITH_LARGEST, WITHOUT_LARGEST, choose_scaling, fit_offsets,
-    mend_scaling, merge, relate, relative_sums, scaled_sums, scaling, slice_sums, summation, take_off_largest,
+    mend_scaling, merge_relative, merge_scaled, relate, relative_sums, scaled_sums, scaling, slice_sums,
+    summation, take_off_largest,
 )
 from fastlogit.kernels.memory cimport end_streaming
 from fastlogit.kernels.scratch cimport begin_scratch
@@ -217,7 +218,10 @@ cdef void merge_sums(
     const plan *planned, const slice_sums *part, slice_sums *total, Py_ssize_t width
 ) noexcept nogil:
     """By itself, so that its vectors are not on the stack beside those of a chunk."""
-    merge(planned.traits.has_one_scale, part, total, width)
+    if planned.traits.has_one_scale:
+        merge_scaled(&part.scaled, &total.scaled, width)
+    else:
+        merge_relative(&part.relative, &total.relative, width)
 
 
 cdef void add_segments(
