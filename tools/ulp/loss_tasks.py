@@ -6,11 +6,11 @@ from typing import ClassVar
 import numpy as np
 
 from ulp import loss_families, mpfr
-from ulp.findings import Errors, Findings
+from ulp.findings import Findings
 from ulp.inputs import generator
 from ulp.losses import CALLS, in_units, judged, parts_of
 from ulp.rows import reach_of
-from ulp.tasks import hexadecimal, same_bits
+from ulp.tasks import add_with_worst_row, count_errors, same_bits, worst_entry
 
 LONGEST_MPFR_ROW = 2**12  # classes
 
@@ -45,13 +45,7 @@ def examine_calls(case, call, label, libraries):
 def measure_calls(case, result, got, of, label):
     """The errors of one result, `losses.Judged`, the worst by MPFR; its row, and the largest estimate."""
     counts, error = case.counts_of(result), of.error.copy()
-    found = Errors(inputs=got.size, finite=int(np.sum(counts * np.isfinite(of.exact))))
-    failed = np.isinf(error)
-    if failed.any():
-        row, _ = np.unravel_index(error.argmax(), error.shape)
-        found.failed, found.failed_at = int(np.sum(counts * failed)), f"{label}, row {row}"
-        error[failed] = 0
-    found.sum = float(np.sum(counts * error))
+    found = count_errors(got.size, counts, of.exact, error, label)
     at = row, index = tuple(int(i) for i in np.unravel_index(error.argmax(), error.shape))
     estimate = largest = float(error[at])
     place = case.place(result, index)
@@ -60,17 +54,8 @@ def measure_calls(case, result, got, of, label):
         value = case.value(result, row, index)
         distance = mpfr.distance(value, of_row, got.dtype, max(value, float(of.size[at]), key=abs))
         largest = float(in_units(distance, of.size[at], of.least[at], got.dtype))
-    found.worst = [
-        {
-            "input": f"{label}, row {row}, element {place}",
-            "got": hexadecimal(of_row),
-            "want": hexadecimal(of.exact[at].astype(got.dtype)),
-            "exact": np.format_float_scientific(of.exact[at], unique=False, precision=18),
-            "ulp": largest,
-            "row": case.text(row),
-            "element": place if of.exact.shape[1] > 1 else None,
-        }
-    ]
+    worst = worst_entry(label, row, place, of_row, of.exact[at], largest)
+    found.worst = [worst | {"row": case.text(row), "element": place if of.exact.shape[1] > 1 else None}]
     return found, row, estimate
 
 
@@ -115,15 +100,7 @@ class BuiltLosses:
                 continue
             case = loss_families.built(call, family, self.dtype, n, self.seed, chunk)
             found = examine_calls(case, call, f"{family}, {n} of them, chunk {chunk}", libraries)
-            worst = {
-                key: [family, [n, chunk], estimate, row]
-                for key, ((_, _, estimate, row),) in found.profile.items()
-            }
-            found.profile.clear()
-            findings.add(found)
-            for key, part in worst.items():
-                largest = findings.profile.get(key, [part])[0]
-                findings.profile[key] = [max(largest, part, key=lambda one: one[2])]
+            add_with_worst_row(findings, found, family, n, chunk)
         return findings
 
 

@@ -334,17 +334,44 @@ def errors_of_rows(function, these, got, exact):
     return wide, error
 
 
-def measure_rows(function, these, got, exact, label):
-    """The errors of the results of rows, the worst by MPFR; its row, and the largest estimate."""
-    wide, error = errors_of_rows(function, these, got, exact)
-    counts = 1 if function == "logsumexp" else these.counts
-    found = Errors(inputs=got.size, finite=int(np.sum(counts * np.isfinite(wide))))
+def count_errors(inputs, counts, exact, error, label):
+    """What is counted of the results of rows; infinite errors, which are failures, become 0."""
+    found = Errors(inputs=inputs, finite=int(np.sum(counts * np.isfinite(exact))))
     failed = np.isinf(error)
     if failed.any():
         row, _ = np.unravel_index(error.argmax(), error.shape)
         found.failed, found.failed_at = int(np.sum(counts * failed)), f"{label}, row {row}"
         error[failed] = 0
     found.sum = float(np.sum(counts * error))
+    return found
+
+
+def worst_entry(label, row, position, got, exact, ulp):
+    """How a result of a row is listed among the worst."""
+    return {
+        "input": f"{label}, row {row}, element {position}",
+        "got": hexadecimal(got),
+        "want": hexadecimal(exact.astype(got.dtype)),
+        "exact": np.format_float_scientific(exact, unique=False, precision=18),
+        "ulp": ulp,
+    }
+
+
+def add_with_worst_row(findings, found, family, n, chunk):
+    """Add what was found of one length to the findings of a chunk, whose profile has its worst row."""
+    for key, ((_, _, estimate, row),) in found.profile.items():
+        part = [family, [n, chunk], estimate, row]
+        largest = findings.profile.get(key, [part])[0]
+        findings.profile[key] = [max(largest, part, key=lambda one: one[2])]
+    found.profile.clear()
+    findings.add(found)
+
+
+def measure_rows(function, these, got, exact, label):
+    """The errors of the results of rows, the worst by MPFR; its row, and the largest estimate."""
+    wide, error = errors_of_rows(function, these, got, exact)
+    counts = 1 if function == "logsumexp" else these.counts
+    found = count_errors(got.size, counts, wide, error, label)
     row, index = (int(i) for i in np.unravel_index(error.argmax(), error.shape))
     estimate = largest = float(error[row, index])
     position = 0 if function == "logsumexp" else int(these.first[index])
@@ -352,17 +379,8 @@ def measure_rows(function, these, got, exact, label):
         value = mpfr.row_value(function, these.values[row], these.counts, index)
         unit_of = max(value, float(exact.largest[row, 0]), key=abs) if function == "logsumexp" else value
         largest = mpfr.distance(value, got[row, position], got.dtype, unit_of)
-    found.worst = [
-        {
-            "input": f"{label}, row {row}, element {position}",
-            "got": hexadecimal(got[row, position]),
-            "want": hexadecimal(wide[row, index].astype(got.dtype)),
-            "exact": np.format_float_scientific(wide[row, index], unique=False, precision=18),
-            "ulp": largest,
-            "row": these.text(row),
-            "element": position,
-        }
-    ]
+    worst = worst_entry(label, row, position, got[row, position], wide[row, index], largest)
+    found.worst = [worst | {"row": these.text(row), "element": position}]
     return found, row, estimate
 
 
@@ -424,15 +442,7 @@ class BuiltRows:
                 continue
             these = rows.built(family, self.dtype, n, self.seed, chunk)
             found = examine_rows(these, ROW_FUNCTIONS, f"{family}, {n} of them, chunk {chunk}", libraries)
-            worst = {
-                key: [family, [n, chunk], estimate, row]
-                for key, ((_, _, estimate, row),) in found.profile.items()
-            }
-            found.profile.clear()
-            findings.add(found)
-            for key, part in worst.items():
-                largest = findings.profile.get(key, [part])[0]
-                findings.profile[key] = [max(largest, part, key=lambda one: one[2])]
+            add_with_worst_row(findings, found, family, n, chunk)
         return findings
 
 
