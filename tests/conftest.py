@@ -11,6 +11,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from fastlogit._build_config import COMPILER
 
 import fastlogit
 from fastlogit import _isa
@@ -33,7 +34,7 @@ PROCESS_WIDE = {"tracemalloc", "traced_peak", "resident_peak"}
 def pytest_collection_modifyitems(config, items):
     if config.pluginmanager.hasplugin("run-parallel"):
         for item in items:
-            if PROCESS_WIDE & set(item.function.__code__.co_names):
+            if isinstance(item, pytest.Function) and PROCESS_WIDE & set(item.function.__code__.co_names):
                 item.add_marker(pytest.mark.thread_unsafe)
 
 
@@ -117,6 +118,49 @@ def set_up_build(tmp_path_factory):
         return build
 
     return set_up
+
+
+@pytest.fixture(scope="session")
+def set_up_changed_package(set_up_build, tmp_path_factory):
+    """A folder with a copy of fastlogit, some of whose kernels are compiled from changed sources."""
+
+    def set_up(changes, kernels):
+        """``changes`` are (name in kernels/, passage, what stands there instead)."""
+        source, folder = (tmp_path_factory.mktemp(name) for name in ("source", "changed"))
+        shutil.copytree(ROOT / "src", source / "src")
+        for name in ("meson.build", "meson.options"):
+            shutil.copy(ROOT / name, source)
+        for name, before, after in changes:
+            path = source / "src" / "fastlogit" / "kernels" / name
+            text = path.read_text()
+            assert text.count(before) == 1
+            path.write_text(text.replace(before, after))
+        build = set_up_build(source=source)
+        shutil.copytree(Path(fastlogit.__file__).parent, folder / "fastlogit")
+        for name in kernels:
+            (kernel,) = (folder / "fastlogit" / "kernels").glob(f"{name}.*")
+            target = f"src/fastlogit/kernels/{kernel.name}"
+            build.ninja(target)
+            shutil.copy(build.folder / "build" / target, kernel)
+        return folder
+
+    return set_up
+
+
+@pytest.fixture
+def compile_library(tmp_path):
+    """Compile a library of C for a test, where gcc is there and fastlogit is gcc's too."""
+
+    def compile(source, *options):
+        compiler = shutil.which("gcc")
+        if compiler is None or not COMPILER.startswith("gcc "):
+            pytest.skip("needs gcc, also for this build, whose OpenMP and libraries are then the same")
+        path, library = tmp_path / "library.c", tmp_path / "library.so"
+        path.write_text(source)
+        subprocess.run([compiler, "-shared", "-fPIC", str(path), "-o", str(library), *options], check=True)
+        return library
+
+    return compile
 
 
 @pytest.fixture

@@ -367,7 +367,6 @@ def mpmath_value(name, x):
 
 # ---- softmax, log_softmax, logsumexp ----------------------------------------------------------------
 
-AXIS_BOUND_ULP = 2.0  # with weights
 SLICE_BOUND_ULP = {  # of the exact element; of the larger of result and largest element for logsumexp
     ("softmax", "float32"): 2.0,
     ("softmax", "float64"): 1.5,

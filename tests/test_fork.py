@@ -268,19 +268,9 @@ int fork_in_region(int (*call)(void))
 """
 
 
-def test_fork_inside_of_a_region(play, tmp_path):
+def test_fork_inside_of_a_region(play, compile_library):
     """Nothing can be done about the pool there; the child stays serial, and says so."""
-    import shutil
-    import subprocess
-
-    from fastlogit._build_config import COMPILER
-
-    compiler = shutil.which("gcc")
-    if compiler is None or not COMPILER.startswith("gcc "):
-        pytest.skip("needs gcc, and its OpenMP in this build")
-    source, library = tmp_path / "region.c", tmp_path / "region.so"
-    source.write_text(IN_REGION)
-    subprocess.run([compiler, "-shared", "-fPIC", "-fopenmp", str(source), "-o", str(library)], check=True)
+    library = compile_library(IN_REGION, "-fopenmp")
     play(f"""
 import fastlogit
 def serial():

@@ -36,6 +36,8 @@ from reference import (
     ulp_error,
 )
 
+from fastlogit import cross_entropy
+
 pytestmark = pytest.mark.once
 
 EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES)
@@ -295,8 +297,6 @@ def test_v3_and_v4_give_the_same_bits(loss, dtype, results, skip_unless_supporte
 )
 def test_loss_that_is_subnormal_without_its_weight(distance, weight):
     """It was rounded before the weight multiplied it: 2.3 and 4 units."""
-    from fastlogit import cross_entropy
-
     mpmath = pytest.importorskip("mpmath", reason="the exact losses are mpmath's")
     distance, weight = map(float.fromhex, (distance, weight))
     with mpmath.workprec(300):

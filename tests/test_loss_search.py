@@ -1,6 +1,5 @@
 """The calls that try to break the bounds of the losses, and the climb from them (tools/ulp)."""
 
-import shutil
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -258,25 +257,10 @@ LEAST_SEEN = 0.05
 
 
 @pytest.fixture(scope="module")
-def planted(set_up_build, tmp_path_factory):
+def planted(set_up_changed_package):
     """A folder with fastlogit whose losses are a tenth of an ulp off before they are rounded."""
-    source, folder = (tmp_path_factory.mktemp(name) for name in ("source", "planted"))
-    shutil.copytree(ROOT / "src", source / "src")
-    for name in ("meson.build", "meson.options"):
-        shutil.copy(ROOT / name, source)
-    for name, exact, worse in (*PLANTED.values(), PLANTED_32):
-        path = source / "src" / "fastlogit" / "kernels" / name
-        text = path.read_text()
-        assert text.count(exact) == 1
-        path.write_text(text.replace(exact, worse))
-    build = set_up_build(source=source)
-    shutil.copytree(Path(fastlogit.__file__).parent, folder / "fastlogit")
-    for name in PLANTED:
-        (kernel,) = (folder / "fastlogit" / "kernels").glob(f"{name}_{INSTRUCTION_SET}.*")
-        target = f"src/fastlogit/kernels/{kernel.name}"
-        build.ninja(target)
-        shutil.copy(build.folder / "build" / target, kernel)
-    return folder
+    kernels = [f"{name}_{INSTRUCTION_SET}" for name in PLANTED]
+    return set_up_changed_package([*PLANTED.values(), PLANTED_32], kernels)
 
 
 def worst_losses(dtype):

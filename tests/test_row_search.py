@@ -1,6 +1,5 @@
 """The rows that try to break the bounds of functions of slices, and the climb from them (tools/ulp)."""
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -213,23 +212,10 @@ LEAST_SEEN = {"softmax": 0.1, "log_softmax": 0.01, "logsumexp": 0.1}
 
 
 @pytest.fixture(scope="module")
-def planted(set_up_build, tmp_path_factory):
+def planted(set_up_changed_package):
     """A folder with fastlogit whose terms in sums of exponentials are a tenth of an ulp off."""
-    source, folder = (tmp_path_factory.mktemp(name) for name in ("source", "planted"))
-    shutil.copytree(ROOT / "src", source / "src")
-    for name in ("meson.build", "meson.options"):
-        shutil.copy(ROOT / name, source)
-    path = source / "src" / "fastlogit" / "kernels" / "terms.pxd"
-    text = path.read_text()
-    assert text.count(EXACT_TERM) == 1
-    path.write_text(text.replace(EXACT_TERM, WORSE_TERM + EXACT_TERM))
-    build = set_up_build(source=source)
-    shutil.copytree(Path(fastlogit.__file__).parent, folder / "fastlogit")
-    (kernel,) = (folder / "fastlogit" / "kernels").glob(f"slices_{INSTRUCTION_SET}.*")
-    target = f"src/fastlogit/kernels/{kernel.name}"
-    build.ninja(target)
-    shutil.copy(build.folder / "build" / target, kernel)
-    return folder
+    change = ("terms.pxd", EXACT_TERM, WORSE_TERM + EXACT_TERM)
+    return set_up_changed_package([change], [f"slices_{INSTRUCTION_SET}"])
 
 
 def worst_rows(dtype):

@@ -1,12 +1,10 @@
 """Every function runs on small stacks, of OpenMP's threads and of Python's, and asks for its memory before it
 writes."""
 
-import shutil
-import subprocess
 import sys
 
 import pytest
-from fastlogit._build_config import COMPILER, OPENMP
+from fastlogit._build_config import OPENMP
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the sizes of stacks are those of Linux"),
@@ -130,14 +128,9 @@ void *aligned_alloc(size_t alignment, size_t size)
 """
 
 
-def test_memory_that_cannot_be_had(run_python, tmp_path):
+def test_memory_that_cannot_be_had(run_python, compile_library):
     """A MemoryError, and nothing has been written; afterwards all is as before."""
-    compiler = shutil.which("gcc")
-    if compiler is None or not COMPILER.startswith("gcc "):
-        pytest.skip("needs gcc: the memory is refused by a library of this test")
-    source, library = tmp_path / "refuse.c", tmp_path / "refuse.so"
-    source.write_text(REFUSE)
-    subprocess.run([compiler, "-shared", "-fPIC", str(source), "-o", str(library), "-ldl"], check=True)
+    library = compile_library(REFUSE, "-ldl")
     printed = run_python(
         CALLS
         + f"""

@@ -3,14 +3,12 @@
 import concurrent.futures
 import functools
 import os
-import shutil
-import subprocess
 import sys
 import threading
 
 import numpy as np
 import pytest
-from fastlogit._build_config import COMPILER, OPENMP
+from fastlogit._build_config import OPENMP
 from reference import FUNCTIONS, bits
 
 import fastlogit
@@ -290,16 +288,10 @@ void GOMP_parallel(void (*call)(void *), void *data, unsigned threads, unsigned 
 """
 
 
-def region_counter(folder):
+@pytest.fixture
+def region_counter(compile_library):
     """A library that counts the regions that gcc's OpenMP is asked for, and can set the clock."""
-    compiler = shutil.which("gcc")
-    if compiler is None or not COMPILER.startswith("gcc "):
-        pytest.skip("needs gcc, and its OpenMP in this build")
-    source, library = folder / "regions.c", folder / "regions.so"
-    source.write_text(COUNT_REGIONS)
-    link = ["-shared", "-fPIC", "-Wl,--no-as-needed", "-lgomp", "-ldl"]
-    subprocess.run([compiler, str(source), "-o", str(library), *link], check=True)
-    return library
+    return compile_library(COUNT_REGIONS, "-Wl,--no-as-needed", "-lgomp", "-ldl")
 
 
 def counting(library):
@@ -315,11 +307,10 @@ def counting(library):
 
 @needs_openmp
 @needs_linux
-def test_one_thread_enters_no_parallel_region(run_python, tmp_path):
+def test_one_thread_enters_no_parallel_region(run_python, region_counter):
     """Entering one, with one thread too, costs more than eight elements: counted in the library of gcc."""
-    library = region_counter(tmp_path)
     printed = run_python(
-        f"{counting(library)}"
+        f"{counting(region_counter)}"
         "weighted = lambda x: fastlogit.logsumexp(x, -1, b=x)\n"
         "of_slices = [lambda x, f=f: f(x, -1) for f in\n"
         "             (fastlogit.softmax, fastlogit.log_softmax, fastlogit.logsumexp)]\n"
@@ -333,7 +324,7 @@ def test_one_thread_enters_no_parallel_region(run_python, tmp_path):
         "                call(np.full(shape, 0.25, dtype))\n"
         "            print(regions.value > before, end=' ')\n"
         "    print()\n",
-        LD_PRELOAD=str(library),
+        LD_PRELOAD=str(region_counter),
     )
     assert [set(line.split()) for line in printed.splitlines()] == [{"False"}] * 3 + [{"True"}]
 
@@ -358,10 +349,10 @@ SHORT_CALLS = """if True:
 @needs_openmp
 @needs_linux
 @pytest.mark.parametrize("policy", ["", "passive"])
-def test_short_call_after_a_pause_wakes_no_thread_up(policy, run_python, tmp_path):
+def test_short_call_after_a_pause_wakes_no_thread_up(policy, run_python, region_counter):
     """Waking takes longer than the call does; a second one at once wakes them, in a region of its own."""
-    library = region_counter(tmp_path)
-    printed = run_python(f"{counting(library)}{SHORT_CALLS}", LD_PRELOAD=str(library), OMP_WAIT_POLICY=policy)
+    code = f"{counting(region_counter)}{SHORT_CALLS}"
+    printed = run_python(code, LD_PRELOAD=str(region_counter), OMP_WAIT_POLICY=policy)
     expected = "0 0 0 0 0" if policy else "0 0 2 1 0"
     assert printed.splitlines() == [expected] * 3
 
@@ -405,13 +396,8 @@ void in_region(int threads, int levels, void (*call)(int))
 @needs_openmp
 @needs_linux
 @pytest.mark.parametrize("levels", [1, 2])
-def test_calls_inside_of_the_region_of_another_library(run_python, tmp_path, levels):
-    compiler = shutil.which("gcc")
-    if compiler is None or not COMPILER.startswith("gcc "):
-        pytest.skip("needs gcc, and its OpenMP in this build")
-    source, library = tmp_path / "region.c", tmp_path / "region.so"
-    source.write_text(IN_REGION)
-    subprocess.run([compiler, "-shared", "-fPIC", "-fopenmp", str(source), "-o", str(library)], check=True)
+def test_calls_inside_of_the_region_of_another_library(run_python, compile_library, levels):
+    library = compile_library(IN_REGION, "-fopenmp")
     printed = run_python(
         "import ctypes\n"
         "import numpy as np\n"
