@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,11 +18,12 @@ from results import EXPONENTIAL, FLOOR, TABLE, WARM, Row
 
 PAUSE = 0.015  # seconds, after which the OpenMP threads of the library before have stopped spinning
 BATCH_BYTES = 2**15  # small arrays are timed several to a batch, which stays in the first-level cache
-BATCHES = 4  # in one turn
+BATCHES = 3  # of one turn that are timed, at least
+WARM_UP = 0.001  # seconds of a turn that are not timed: they wake the threads up and fill the caches
 # Bytes that a contest with cold caches goes through; twice the third-level cache where that is more.
 LEAST_ROTATED = 2**27
 CHECKED = 2**18  # elements, or a few more, of a large result: all of them would take longer than to time it
-LONG = 0.03  # seconds, beside which waking the threads up and filling the caches does not count
+LONG = 0.03  # seconds, beside which all this does not count
 
 IN_PLACE, PREALLOCATED, NEW = "in place", "preallocated", "new array"
 
@@ -189,17 +190,19 @@ class Contest:
         """Nanoseconds per element of each batch."""
         time.sleep(PAUSE)
         times = []
-        for batch in range(max(BATCHES, self.rotation)):
+        spent = 0.0
+        for batch in count():
             if self.setting.output == IN_PLACE and batch % self.rotation == 0:
                 self.restore()  # a second logit in place would see no probabilities any more
             start = time.perf_counter()
             for arguments in contender.batches[batch % self.rotation]:
                 contender.call(*arguments)
             elapsed = time.perf_counter() - start
-            if batch > 0 or elapsed > LONG:  # the first one wakes the threads up and fills the caches
+            if spent > WARM_UP or elapsed > LONG:
                 times.append(elapsed * 1e9 / self.elements)
-            if elapsed > LONG and self.rotation == 1:
+            if len(times) >= max(BATCHES, self.rotation - 1) or (elapsed > LONG and self.rotation == 1):
                 break
+            spent += elapsed
         return times
 
     def run(self, seconds):
