@@ -271,6 +271,7 @@ COUNT_REGIONS = """
 #include <unistd.h>
 int regions;
 long long pretended; /* ns on the monotonic clock, if any */
+long long of_region; /* ns that pass there in a region */
 int clock_gettime(clockid_t clock, struct timespec *time)
 {
     if (!pretended || clock != CLOCK_MONOTONIC)
@@ -284,6 +285,7 @@ void GOMP_parallel(void (*call)(void *), void *data, unsigned threads, unsigned 
     void (*real)(void (*)(void *), void *, unsigned, unsigned) = dlsym(RTLD_NEXT, "GOMP_parallel");
     regions++;
     real(call, data, threads, flags);
+    pretended += pretended ? of_region : 0;
 }
 """
 
@@ -302,6 +304,7 @@ def counting(library):
         f"library = ctypes.CDLL({str(library)!r})\n"
         "regions = ctypes.c_int.in_dll(library, 'regions')\n"
         "clock = ctypes.c_longlong.in_dll(library, 'pretended')\n"
+        "of_region = ctypes.c_longlong.in_dll(library, 'of_region')\n"
     )
 
 
@@ -355,6 +358,36 @@ def test_short_call_after_a_pause_wakes_no_thread_up(policy, run_python, region_
     printed = run_python(code, LD_PRELOAD=str(region_counter), OMP_WAIT_POLICY=policy)
     expected = "0 0 0 0 0" if policy else "0 0 2 1 0"
     assert printed.splitlines() == [expected] * 3
+
+
+@needs_openmp
+@needs_linux
+@pytest.mark.parametrize("nanoseconds", [0, 10**6, 10**9])
+def test_threads_are_awake_after_a_call_however_long_it_took(nanoseconds, run_python, region_counter):
+    """Once a call had to end within its estimate; otherwise each second one of a row stayed on one thread."""
+    printed = run_python(
+        f"{counting(region_counter)}"
+        f"of_region.value = {nanoseconds}\n"
+        "clock.value = 10**15\n"
+        "x = np.zeros((256, 1024), np.float32)\n"
+        "labels = np.arange(256)\n"
+        "calls = [fastlogit.expit, fastlogit.ufuncs.expit, fastlogit.softmax]\n"
+        "calls += [lambda x: fastlogit.logsumexp(x, -1, b=x)]\n"
+        "calls += [lambda x: fastlogit.binary_cross_entropy_with_logits(x, x)]\n"
+        "calls += [lambda x: fastlogit.cross_entropy(x, labels)]\n"
+        "with fastlogit.num_threads(2):\n"
+        "    for call in calls:\n"
+        "        call(x)\n"
+        "        call(x)\n"
+        "        before = regions.value\n"
+        "        call(x)\n"
+        "        of_one = regions.value - before\n"
+        "        for _ in range(9):\n"
+        "            call(x)\n"
+        "        print(regions.value - before == 10 * of_one > 0)\n",
+        LD_PRELOAD=str(region_counter),
+    )
+    assert printed == "True\n" * 6
 
 
 @needs_openmp

@@ -17,7 +17,7 @@ from fastlogit._arrays cimport (
     can_take_result_of, is_native_float, is_real, new_like, same_elements_or_apart,
 )
 from fastlogit._environment cimport enter_default, fenv_t, fesetenv
-from fastlogit._threads cimport threads_for
+from fastlogit._threads cimport end_call, threads_for
 from fastlogit.kernels.slices cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, slice_function, slice_kernels, slices
 from fastlogit.kernels.strided cimport (
     MAX_AXES, add_axis, add_masked_axis, append_axis, begin_walk, has_own_elements, merge_axes, pad_axes,
@@ -87,6 +87,7 @@ cdef int transform(
                 failed = kernels.float32(NULL, function, &cut, threads)
             else:
                 failed = kernels.float64(NULL, function, &cut, threads)
+            end_call()
     if failed:
         raise MemoryError("no memory for the sums of the segments of a slice")
     return 0
@@ -125,6 +126,7 @@ cdef int weigh(
             weighted.float32(&cut, threads)
         else:
             weighted.float64(&cut, threads)
+        end_call()
     return 0
 
 

@@ -20,7 +20,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 
 from fastlogit._arrays cimport can_take_result_of, is_native_float, is_real, new_like
 from fastlogit._environment cimport enter_default, fenv_t, fesetenv
-from fastlogit._threads cimport threads_for
+from fastlogit._threads cimport end_call, threads_for
 from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kernels
 from fastlogit.kernels.strided cimport add_axis, begin_walk, has_own_elements, merge_axes, pad_axes, walk
 
@@ -103,6 +103,7 @@ cdef bint transform_directly(
         with nogil:
             threads = threads_for(n, kernel.smallest_parallel)
             kernel.transform(kernel, &path, eps, threads)
+            end_call()
     return True
 
 

@@ -16,7 +16,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 
 from fastlogit._arrays cimport same_elements_or_apart
 from fastlogit._environment cimport enter_default, fenv_t, fesetenv
-from fastlogit._threads cimport threads_for
+from fastlogit._threads cimport end_call, threads_for
 from fastlogit.kernels.binary_loss cimport binary_loss_kernels, binary_losses
 from fastlogit.kernels.cross_entropy cimport (
     cross_entropies, cross_entropy_kernels, label_survey, slice_operand,
@@ -254,6 +254,7 @@ cdef int check_targets(object call, cnp.ndarray target) except -1:
     describe(target, &elements)
     with nogil:
         invalid = binary.first_invalid(&elements, size, threads_for(size, SMALLEST_PARALLEL_TARGETS))
+        end_call()
     if invalid >= 0:
         raise call.refuse(
             ValueError, "target",
@@ -404,6 +405,7 @@ def binary_cross_entropy_with_logits(
             failed = binary.float32(NULL, &call, &total, threads)
         else:
             failed = binary.float64(NULL, &call, &total, threads)
+        end_call()
     if failed:
         raise MemoryError("binary_cross_entropy_with_logits: no memory for the sums; nothing was written")
     if reduction == "none":
@@ -638,6 +640,7 @@ def cross_entropy(
     with nogil:
         threads = threads_for(size, SMALLEST_PARALLEL_CROSS_ENTROPY)
         failed = categorical.survey(&call, &surveyed, threads)
+        end_call()
     if failed:
         raise MemoryError("cross_entropy: no memory for the sums; nothing was written")
     if surveyed.first_invalid >= 0:
@@ -659,10 +662,12 @@ def cross_entropy(
         cut_slices(z, z if derivative is None else derivative, class_axis, alike, &call.cut)
         single = z.dtype == np.float32
         with nogil:
+            threads = threads_for(size, SMALLEST_PARALLEL_CROSS_ENTROPY)
             if single:
                 failed = categorical.float32(NULL, &call, &total, threads)
             else:
                 failed = categorical.float64(NULL, &call, &total, threads)
+            end_call()
         if failed:
             raise MemoryError("cross_entropy: no memory for the sums; nothing was written")
     if reduction == "none":

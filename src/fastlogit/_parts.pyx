@@ -10,7 +10,7 @@ from fastlogit import _isa
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
-from fastlogit._threads cimport threads_for
+from fastlogit._threads cimport end_call, threads_for
 from fastlogit.kernels.parts cimport part_kernels, part_sum, slice_parts
 from fastlogit.kernels.slices cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, slice_function
 
@@ -76,6 +76,7 @@ def sum_of_parts(cnp.ndarray x, tuple axes, mask=None):
             kernels.add_float32(&cut, threads_for(size, SMALLEST_PARALLEL))
         else:
             kernels.add_float64(&cut, threads_for(size, SMALLEST_PARALLEL))
+        end_call()
     return sums
 
 
@@ -116,6 +117,7 @@ def from_sums(str name, cnp.ndarray x, cnp.ndarray sums, tuple axes, mask=None):
             kernels.write_float32(function, &cut, threads_for(size, SMALLEST_PARALLEL))
         else:
             kernels.write_float64(function, &cut, threads_for(size, SMALLEST_PARALLEL))
+        end_call()
     return out
 
 

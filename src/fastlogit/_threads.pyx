@@ -31,6 +31,7 @@ cdef extern from "_openmp.h":
 cdef extern from "_waking.h":
     bint sleep_at_once
     bint wake_for(ptrdiff_t multiple, int threads) noexcept nogil
+    void note_end() noexcept nogil
 
 
 def cgroup_quota(root="/sys/fs/cgroup"):
@@ -108,6 +109,11 @@ cdef int threads_for(Py_ssize_t elements, Py_ssize_t smallest_parallel) noexcept
     if threads == 1 or here.nested:
         return threads
     return threads if wake_for(elements // smallest_parallel, threads) else 1
+
+
+cdef void end_call() noexcept nogil:
+    """For each call that has asked `threads_for`, when it is done: whether threads are still awake depends on it."""
+    note_end()
 
 
 cdef int startable(int threads) noexcept nogil:

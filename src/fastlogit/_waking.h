@@ -23,17 +23,23 @@
 #include <time.h>
 
 enum {
-    SPINNING = 30000, /* ns that idle threads stay awake, with the GOMP_SPINCOUNT of _runtime.py */
-    /* ns that one thread needs for the smallest call that may use more: at most, about, and with AVX-512 */
-    SMALLEST_CALL = 20000,
-    SHORTEST_CALL = 8000,
-    WORTH_WAKING = 10 /* such multiples: for those one thread needs twice as long as waking another one takes */
+    SPINNING = 20000, /* ns that idle threads stay awake at least, with the GOMP_SPINCOUNT of _runtime.py */
+    /* Times the smallest parallel call. One thread needs 8 us for that, and a call of so many twice as long as
+       waking another one takes, 50 to 150 us. */
+    WORTH_WAKING = 20
 };
 
 static bool sleep_at_once; /* idle threads, as the user wants them to: so there is no row of calls to find them awake */
 
-/* Estimates of when the last call of this thread ended, and the last one that used others; ns. */
-static _Thread_local int64_t last_call, last_region;
+static _Thread_local int64_t last_call, last_region; /* when they ended, of this thread; ns */
+static _Thread_local bool call_counts, call_has_threads;
+
+static int64_t monotonic_time(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
 
 /* The affinity is left as it was; a system with more processors than a cpu_set_t has fails here, and all stays. */
 static void leave_processor(int processor)
@@ -67,28 +73,36 @@ static void wake_threads(int threads)
 /* Whether a call of so many times the smallest parallel one is to use threads. If so they are awake. */
 static bool wake_for(ptrdiff_t multiple, int threads)
 {
-    struct timespec time;
     int64_t now;
-    bool in_a_row, awake;
+    bool awake;
     if (sleep_at_once)
         return multiple >= WORTH_WAKING;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    now = (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-    in_a_row = now - last_call <= SPINNING;
+    now = monotonic_time();
     awake = now - last_region <= SPINNING;
-    last_call = now + multiple * SMALLEST_CALL;
-    if (!awake && !in_a_row && multiple < WORTH_WAKING)
-        return false;
-    last_call = last_region = now + multiple * SHORTEST_CALL / threads;
-    if (!awake)
+    call_counts = true;
+    call_has_threads = awake || now - last_call <= SPINNING || multiple >= WORTH_WAKING;
+    if (call_has_threads && !awake)
         wake_threads(threads);
-    return true;
+    return call_has_threads;
+}
+
+/* How long a call took is known only then: from an estimate that is too short, each second call of a row would find
+   the threads asleep, as it believes, and leave them so. */
+static void note_end(void)
+{
+    if (!call_counts)
+        return;
+    last_call = monotonic_time();
+    if (call_has_threads)
+        last_region = last_call;
+    call_counts = false;
 }
 
 #else
 
 static bool sleep_at_once;
 static bool wake_for(ptrdiff_t multiple, int threads) { (void)multiple; (void)threads; return true; }
+static void note_end(void) { }
 
 #endif
 

@@ -28,7 +28,7 @@ from cython.parallel cimport prange
 from libc.string cimport memcpy
 
 from fastlogit._environment cimport enter_default, fenv_t, fesetenv
-from fastlogit._threads cimport threads_for
+from fastlogit._threads cimport end_call, threads_for
 from fastlogit.kernels.arithmetic cimport longdouble
 from fastlogit.kernels.clamp cimport clamp_bounds
 from fastlogit.kernels.elementwise cimport elementwise_kernel, elementwise_kernels
@@ -112,6 +112,7 @@ cdef void real_loop(
         transform_run(
             data, itemsize, x, x_stride, out, out_stride, n, threads_for(n, data.kernel.smallest_parallel)
         )
+        end_call()
         return
     # NumPy lets memory overlap where the input runs ahead of the output, and elements of the output share
     # memory, of which the last one stays: element by element in order.
@@ -160,6 +161,7 @@ cdef void loop_longdouble(
     cdef int threads = threads_for(n, SEQUENTIAL)
     if threads == 1 or needs_order(x, x_stride, out, out_stride, n, sizeof(long double)):
         longdouble_chunk(parameters, x, x_stride, out, out_stride, n)
+        end_call()
         return
     chunks = (n + SEQUENTIAL - 1) // SEQUENTIAL
     for chunk in prange(chunks, schedule="static", num_threads=threads):
@@ -169,6 +171,7 @@ cdef void loop_longdouble(
             out + chunk * SEQUENTIAL * out_stride, out_stride,
             min(<Py_ssize_t> SEQUENTIAL, n - chunk * SEQUENTIAL),
         )
+    end_call()
 
 
 cdef cnp.PyUFuncGenericFunction loops[3]
