@@ -1,14 +1,15 @@
 /* Threads that sleep, and where they wake up.
 
-   A thread of libgomp that has found no work for a while sleeps, and waking it takes 50 us. That is longer than one
-   thread needs for many a call, so a short call after a pause stays on one thread. A second one that follows at once
+   A thread of libgomp that has found no work for a while sleeps, and waking it takes 50 to 150 us. That is longer than
+   one thread needs for many a call, so a short call after a pause stays on one thread. A second one that follows at once
    does not: it wakes the threads up, and the third one finds them awake.
 
    Where processors share no cache that the system knows of, as in many virtual machines, it wakes a thread up on the
    processor of the one that calls, although another is idle. There it waits for the caller, who waits for it and spins
    until it sleeps in its turn, call after call: 170 to 330 us for what takes 7. So threads are woken up by a region of
    their own, in which the caller lets others run, and a thread that finds itself on the processor of the caller goes
-   to another one. */
+   to another one. In a long row of calls there is such a region now and then, since whoever has to wait for too long
+   in a call, perhaps because the system needs a processor, sleeps and is woken up in the wrong place, too. */
 
 #ifndef FASTLOGIT_WAKING_H
 #define FASTLOGIT_WAKING_H
@@ -24,14 +25,15 @@
 
 enum {
     SPINNING = 20000, /* ns that idle threads stay awake at least, with the GOMP_SPINCOUNT of _runtime.py */
-    /* Times the smallest parallel call. One thread needs 8 us for that, and a call of so many twice as long as
-       waking another one takes, 50 to 150 us. */
-    WORTH_WAKING = 20
+    APART = 1000000, /* ns for which threads that are on processors of their own are taken to stay there */
+    /* Times the smallest parallel call, for which one thread needs 3 to 11 us. Waking another one takes 50 to 150 us,
+       and saves half of a call. */
+    WORTH_WAKING = 50
 };
 
 static bool sleep_at_once; /* idle threads, as the user wants them to: so there is no row of calls to find them awake */
 
-static _Thread_local int64_t last_call, last_region; /* when they ended, of this thread; ns */
+static _Thread_local int64_t last_call, last_region, last_waking; /* when they ended, of this thread; ns */
 static _Thread_local bool call_counts, call_has_threads;
 
 static int64_t monotonic_time(void)
@@ -81,8 +83,10 @@ static bool wake_for(ptrdiff_t multiple, int threads)
     awake = now - last_region <= SPINNING;
     call_counts = true;
     call_has_threads = awake || now - last_call <= SPINNING || multiple >= WORTH_WAKING;
-    if (call_has_threads && !awake)
+    if (call_has_threads && !(awake && now - last_waking <= APART)) {
         wake_threads(threads);
+        last_waking = now;
+    }
     return call_has_threads;
 }
 
