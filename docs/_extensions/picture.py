@@ -29,11 +29,20 @@ NOT_FINITE = 1e18  # where an infinity is drawn, and an error that was not measu
 NOT_MEASURED = 1e20
 
 
-def table_of_latest(folder: Path) -> Path:
-    """The table of the processor that was measured last, with all libraries."""
+def tables(folder: Path) -> dict[str, Path]:
+    """By processor, that which was measured last first; those of an earlier version of fastlogit are last."""
     described = {path: json.loads(path.read_text())["machine"] for path in folder.glob("*.json")}
-    complete = [path for path, machine in described.items() if "SciPy" in machine["versions"]]
-    return max(complete, key=lambda path: described[path]["date"]).with_suffix(".csv")
+    latest_first = sorted(
+        described,
+        key=lambda path: ("SciPy" in described[path]["versions"], described[path]["date"]),
+        reverse=True,
+    )
+    return {
+        f"{described[path]['maker']} {described[path]['microarchitecture'].partition(',')[0]}": (
+            path.with_suffix(".csv")
+        )
+        for path in latest_first
+    }
 
 
 def times(table: Path) -> dict[tuple[str, str], float]:
@@ -63,20 +72,32 @@ def errors(results: Path) -> dict[tuple[str, str], float]:
 
 
 def draw(
-    axes: Axes, of_time: dict[tuple[str, str], float], of_error: dict[tuple[str, str], float], dark: bool
+    axes: Axes,
+    of_time: dict[tuple[str, str], float],
+    of_error: dict[tuple[str, str], float],
+    dark: bool,
+    filled: bool,
 ) -> None:
+    """The points of one processor."""
     for library, (on_white, on_black, marker) in STYLES.items():
         points = [
             (time, of_error.get(key, NOT_MEASURED)) for key, time in of_time.items() if key[1] == library
         ]
+        if not points:
+            continue
+        colour = on_black if dark else on_white
         axes.plot(
             *zip(*points, strict=True),
             marker,
-            color=on_black if dark else on_white,
-            markersize=9 if library == "fastlogit" else 7,
+            color=colour,
+            markerfacecolor=colour if filled else "none",
+            markersize=(9 if library == "fastlogit" else 7) - (0 if filled else 2),
             alpha=0.9,
-            label=library,
+            label=library if filled else None,
         )
+
+
+def label(axes: Axes, processors: list[str]) -> None:
     axes.set(xscale="log", yscale="log", xlim=(0.2, 40), ylim=(0.05, 1e22))
     axes.set_xticks([0.3, 1, 3, 10, 30], ["0.3", "1", "3", "10", "30"])
     axes.set_yticks(
@@ -84,12 +105,13 @@ def draw(
         ["1", "10³", "10⁶", "10⁹", "10¹²", "all digits", "not finite", "not measured"],
     )
     axes.minorticks_off()
-    axes.set_xlabel("nanoseconds per element")
+    latest, *others = processors
+    axes.set_xlabel(f"nanoseconds per element\nfilled: {latest}; open: {', '.join(others)}")
     axes.set_title("largest error, in units in the last place", loc="left", fontsize=11)
 
 
 def draw_both(source: Path) -> None:
-    of_time = times(table_of_latest(source / "speed"))
+    of_processors = {name: times(table) for name, table in tables(source / "speed").items()}
     of_error = errors(source / "measured" / "results.json")
     for dark, name in enumerate(("why-light.svg", "why-dark.svg")):
         ink = INK[dark]
@@ -108,7 +130,9 @@ def draw_both(source: Path) -> None:
         with mpl.rc_context(style):
             figure = Figure(figsize=(5, 4.4), layout="constrained")
             axes = figure.add_subplot()
-            draw(axes, of_time, of_error, bool(dark))
+            for number, of_time in enumerate(of_processors.values()):
+                draw(axes, of_time, of_error, bool(dark), filled=number == 0)
+            label(axes, list(of_processors))
             axes.grid(alpha=0.25)
             figure.legend(loc="outside lower center", ncols=3, frameon=False)
             figure.savefig(source / "_static" / name, transparent=True, metadata={"Date": None})
