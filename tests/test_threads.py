@@ -416,6 +416,45 @@ def test_waking_threads_up_leaves_their_affinity(run_python):
     assert printed == "True\n"
 
 
+SLOW_START = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <pthread.h>
+#include <unistd.h>
+static void *late(void *call)
+{
+    sleep(20);
+    write(2, "late", 4);
+    return NULL;
+}
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*call)(void *), void *argument)
+{
+    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) =
+        dlsym(RTLD_NEXT, "pthread_create");
+    return real(thread, attributes, late, argument);
+}
+"""
+
+
+@needs_openmp
+@needs_linux
+def test_alarm_ends_the_wait_for_threads_to_start(run_python, compile_library):
+    """Signals are blocked while threads are made, which inherit that, and not while they are waited for."""
+    library = compile_library(SLOW_START, "-ldl")
+    printed = run_python(
+        "import signal\n"
+        "import numpy as np\n"
+        "import fastlogit\n"
+        "signal.alarm(1)\n"
+        "with fastlogit.num_threads(2):\n"
+        "    fastlogit.expit(np.zeros(2**20))\n",
+        LD_PRELOAD=str(library),
+        OPENBLAS_NUM_THREADS="1",
+        fails=True,
+    )
+    assert "late" not in printed
+
+
 IN_REGION = """
 #include <omp.h>
 /* As a library does that calls Python from its threads; with two levels, a region inside has threads too. */

@@ -177,9 +177,9 @@ static int threads_that_start(int wanted, size_t stack_bytes)
            && pthread_create(&threads[started], &attributes, wait_for_all, &all_started) == 0)
         started++;
     pthread_mutex_unlock(&all_started);
+    pthread_sigmask(SIG_SETMASK, &before, NULL); /* before the wait, which an alarm can end */
     for (i = 0; i < started; i++)
         pthread_join(threads[i], NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     free(threads);
     return started;

@@ -82,7 +82,8 @@ ADDRESS = Mode(
     faults=["a_read_behind_the_end", "a_write_behind_the_end", "a_signed_overflow"],
     command=lambda reports: ["env"],
     environment=address_environment,
-    impossible=FRAMES_AND_MEMORY,
+    # Forks in a thread while others begin: gcc's library lets the child wait for its own lock of memory then.
+    impossible=[*FRAMES_AND_MEMORY, "test_fork.py::test_first_import_in_the_child_of_a_thread"],
 )
 
 
