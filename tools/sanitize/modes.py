@@ -24,11 +24,13 @@ NO_KERNEL = [
     "test_vectorised.py",
 ]
 
-# The sanitizers have frames of their own, a second memory beside the first, and allocate in NumPy's place.
+# The sanitizers have frames of their own, a second memory beside the first, allocate in NumPy's place, and start
+# threads by their own function.
 FRAMES_AND_MEMORY = [
     "test_small_stacks.py",
     "test_resources.py::test_result_that_no_memory_can_hold",
     "test_threads.py::test_threads_that_cannot_be_started",
+    "test_threads.py::test_alarm_ends_the_wait_for_threads_to_start",
     *(
         f"test_{tests}.py::test_in_place_does_not_raise_the_peak_of_resident_memory"
         for tests in ("axis", "binary_loss_bits", "cross_entropy_bits", "elementwise")
@@ -125,6 +127,8 @@ THREAD = Mode(
         "test_free_threaded.py::test_wrong_calls_at_once",
         # Of gcc's OpenMP.
         "test_threads.py::test_one_thread_enters_no_parallel_region",
+        "test_threads.py::test_short_call_after_a_pause_wakes_no_thread_up",
+        "test_threads.py::test_threads_are_awake_after_a_call_however_long_it_took",
     ],
 )
 

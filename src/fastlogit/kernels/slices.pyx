@@ -191,7 +191,7 @@ cdef inline void guess_scaling(
 
 cdef inline bint can_guess(real *tag, const lanes *group, const scaling *scale) noexcept nogil:
     """Whether a wrong scale can be mended afterwards: where the terms do not take the place of ``x``."""
-    return group.plan.n > BLOCK and scale.shifted == 0 and (
+    return scale.shifted == 0 and (
         not group.plan.traits.keeps_terms
         or group.x.start != group.out.start
         or (group.runs == ALONG and not group.staged and group.plan.n * <Py_ssize_t> sizeof(real) <= SCRATCH)
@@ -203,6 +203,8 @@ cdef bint scale_terms(real *tag, const lanes *group, worker *space, scaling *sca
     cdef Py_ssize_t width = computed_lanes[real](NULL, group)
     cdef chunk whole
     guess_scaling[real](NULL, group, space, width, scale)
+    if group.plan.n <= BLOCK:
+        return False  # the first block is the slice
     if can_guess[real](NULL, group, scale):
         return True
     whole.group, whole.start, whole.stop = group, 0, group.plan.n
