@@ -676,6 +676,35 @@ def test_positional_arguments_are_those_of_scipy():
     same_bits(result, logsumexp(SCORES, axis=1))
 
 
+@EVERY_DTYPE
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_out_of_logsumexp_lies_anywhere(dtype, keepdims):
+    """The short way to it, for what has the dtype and the shape, gives what the long one does."""
+    x = np.random.default_rng(5).normal(size=(6, 4, 5)).astype(dtype)
+    expected = logsumexp(x, axis=1, keepdims=keepdims)
+    memory = np.zeros(2 * expected.nbytes + 1, np.uint8)
+    outs = [
+        np.empty_like(expected),
+        np.empty_like(expected.T).T,
+        np.empty((*expected.shape[:-1], 2 * expected.shape[-1]), dtype)[..., ::-2],
+        memory[1 : 1 + expected.nbytes].view(dtype).reshape(expected.shape),
+        np.empty_like(expected, dtype=np.dtype(dtype).newbyteorder()),
+        np.empty(expected.shape, np.longdouble),
+    ]
+    for out in outs:
+        assert logsumexp(x, axis=1, keepdims=keepdims, out=out) is out
+        same_bits(out.astype(dtype), expected)
+    kept = x[:, :1] if keepdims else x[:, 0]
+    assert logsumexp(x, axis=1, keepdims=keepdims, out=kept) is kept
+    same_bits(kept, expected)
+    number = np.empty((), dtype)
+    assert logsumexp(x, out=number) is number
+    same_bits(number, logsumexp(x))
+    number.flags.writeable = False
+    with pytest.raises(ValueError, match="out is read-only"):
+        logsumexp(x, out=number)
+
+
 @pytest.mark.parametrize("axis", [None, 0, 1, (0, 2)])
 @pytest.mark.parametrize("keepdims", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])

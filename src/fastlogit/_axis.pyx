@@ -12,6 +12,7 @@ from fastlogit._containers import check_no_series, container_of, counting, into,
 
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.string cimport memcpy
 
 from fastlogit._arrays cimport (
     can_take_result_of, is_native_float, is_real, new_like, same_elements_or_apart,
@@ -409,8 +410,18 @@ def log_softmax(x, axis=None, *, out=None, where=True):
     return shares("log_softmax", LOG_SOFTMAX, x, axis, out, where)
 
 
-cdef object reduced_plain(cnp.ndarray x, object axis, bint keepdims):
-    """logsumexp of what `is_plain`."""
+cdef bint has_shape(cnp.ndarray array, const cnp.PyArray_Dims *shape):
+    cdef int i
+    if cnp.PyArray_NDIM(array) != shape.len:
+        return False
+    for i in range(shape.len):
+        if cnp.PyArray_DIM(array, i) != shape.ptr[i]:
+            return False
+    return True
+
+
+cdef object reduced_plain(cnp.ndarray x, object axis, bint keepdims, object out):
+    """logsumexp of what `is_plain`; None where ``out`` has to be looked at more closely."""
     cdef bint is_reduced[MAX_AXES]
     cdef cnp.npy_intp shape[MAX_AXES]
     cdef cnp.npy_intp kept_shape[MAX_AXES]
@@ -425,6 +436,16 @@ cdef object reduced_plain(cnp.ndarray x, object axis, bint keepdims):
         if not is_reduced[i]:
             kept_shape[kept.len] = shape[i]
             kept.len += 1
+    if keepdims:
+        memcpy(kept_shape, shape, ndim * sizeof(cnp.npy_intp))
+        kept.len = ndim
+    if out is not None and not (
+        is_plain(out)
+        and cnp.PyArray_TYPE(<cnp.ndarray> out) == cnp.PyArray_TYPE(x)
+        and cnp.PyArray_ISWRITEABLE(<cnp.ndarray> out)
+        and has_shape(<cnp.ndarray> out, &kept)
+    ):
+        return None
     result = cnp.PyArray_EMPTY(ndim, shape, cnp.PyArray_TYPE(x), 0)
     if cnp.PyArray_SIZE(x) == 0:
         result.fill(-np.inf)
@@ -432,6 +453,9 @@ cdef object reduced_plain(cnp.ndarray x, object axis, bint keepdims):
         transform(LOGSUMEXP, x, result, None, is_reduced)
     if not keepdims:
         result = cnp.PyArray_Newshape(result, &kept, cnp.NPY_CORDER)
+    if out is not None:
+        cnp.PyArray_CopyInto(<cnp.ndarray> out, result)
+        return out
     if cnp.PyArray_NDIM(result) == 0:
         return cnp.PyArray_ToScalar(cnp.PyArray_DATA(result), result)
     return result
@@ -515,8 +539,10 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, out=No
         keepdims = check_flag("logsumexp", "keepdims", keepdims)
     if return_sign is not False and return_sign is not True:
         return_sign = check_flag("logsumexp", "return_sign", return_sign)
-    if b is None and not return_sign and out is None and where is True and is_plain(x):
-        return reduced_plain(x, axis, keepdims)
+    if b is None and not return_sign and where is True and is_plain(x):
+        result = reduced_plain(x, axis, keepdims, out)
+        if result is not None:
+            return result
     container = container_of(a)
     if container is not None and out is None:
         return container.add(
