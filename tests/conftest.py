@@ -11,6 +11,10 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+
+# Short calls after a pause would stay on one thread, and few tests would see several.
+os.environ["FASTLOGIT_TUNING"] = f"waking=0 {os.environ.get('FASTLOGIT_TUNING', '')}"
+
 from fastlogit._build_config import COMPILER
 
 import fastlogit

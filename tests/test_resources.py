@@ -25,6 +25,8 @@ def test_keyboard_interrupt(run_python, threads):
     import numpy as np
     import fastlogit
 
+    # Ignored, it would stay so, as a shell has it for what runs in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     fastlogit.set_num_threads({threads})
     x = np.empty(2**24)
     fastlogit.expit(x[:100_000])  # starts the threads

@@ -30,6 +30,7 @@ cdef extern from "_openmp.h":
 
 cdef extern from "_waking.h":
     bint sleep_at_once
+    ptrdiff_t worth_waking
     bint wake_for(ptrdiff_t multiple, int threads) noexcept nogil
     void note_end() noexcept nogil
 
@@ -67,6 +68,7 @@ cdef int granted = cgroup_quota() or initial
 cdef bint named_by_user = bool(os.environ.get("OMP_NUM_THREADS"))
 cdef size_t stack = min(stack_bytes(os.environ), <size_t> -1)
 sleep_at_once = _runtime.sleep_at_once()
+worth_waking = _tuning.SIZES["waking"]
 
 if watch_forks(_runtime.INHERITED_LIBGOMP):
     raise MemoryError("no memory for the handlers of fork()")

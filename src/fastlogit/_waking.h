@@ -16,6 +16,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #if defined(_OPENMP) && defined(__linux__)
@@ -25,11 +26,10 @@
 
 enum {
     SPINNING = 20000, /* ns that idle threads stay awake at least, with the GOMP_SPINCOUNT of _runtime.py */
-    APART = 1000000, /* ns for which threads that are on processors of their own are taken to stay there */
-    /* Times the smallest parallel call, for which one thread needs 3 to 11 us. Waking another one takes 50 to 150 us,
-       and saves half of a call. */
-    WORTH_WAKING = 50
+    APART = 1000000 /* ns for which threads that are on processors of their own are taken to stay there */
 };
+
+static ptrdiff_t worth_waking; /* see _tuning.py */
 
 static bool sleep_at_once; /* idle threads, as the user wants them to: so there is no row of calls to find them awake */
 
@@ -78,11 +78,11 @@ static bool wake_for(ptrdiff_t multiple, int threads)
     int64_t now;
     bool awake;
     if (sleep_at_once)
-        return multiple >= WORTH_WAKING;
+        return multiple >= worth_waking;
     now = monotonic_time();
     awake = now - last_region <= SPINNING;
     call_counts = true;
-    call_has_threads = awake || now - last_call <= SPINNING || multiple >= WORTH_WAKING;
+    call_has_threads = awake || now - last_call <= SPINNING || multiple >= worth_waking;
     if (call_has_threads && !(awake && now - last_waking <= APART)) {
         wake_threads(threads);
         last_waking = now;
@@ -105,6 +105,7 @@ static void note_end(void)
 #else
 
 static bool sleep_at_once;
+static ptrdiff_t worth_waking;
 static bool wake_for(ptrdiff_t multiple, int threads) { (void)multiple; (void)threads; return true; }
 static void note_end(void) { }
 
