@@ -6,10 +6,13 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import hypothesis
+import mpmath
 import pytest
 
 # Short calls after a pause would stay on one thread, and few tests would see several.
@@ -31,15 +34,32 @@ hypothesis.settings.load_profile("reproducible")
 PATIENCE = float(os.environ.get("FASTLOGIT_TEST_PATIENCE", "1"))
 
 
-# Of the whole process: tests that use these cannot run at the same time as others (pytest-run-parallel).
+# pytest-run-parallel runs a test in several threads at once, which share its fixtures. One only can use these
+# functions and fixtures, which are of the whole process, or write into memory or files that are there once.
 PROCESS_WIDE = {"tracemalloc", "traced_peak", "resident_peak"}
+SHARED = {"restored_threads", "compile_library", "memories", "long_memories"}
+
+
+def one_at_a_time(manager):
+    """The precision of mpmath is one for all threads: whoever has set it keeps the others waiting."""
+    lock = threading.RLock()
+
+    @contextmanager
+    def locked(*arguments):
+        with lock, manager(*arguments):
+            yield
+
+    return locked
 
 
 def pytest_collection_modifyitems(config, items):
     if config.pluginmanager.hasplugin("run-parallel"):
         for item in items:
-            if isinstance(item, pytest.Function) and PROCESS_WIDE & set(item.function.__code__.co_names):
+            if isinstance(item, pytest.Function) and (
+                PROCESS_WIDE & set(item.function.__code__.co_names) or SHARED & set(item.fixturenames)
+            ):
                 item.add_marker(pytest.mark.thread_unsafe)
+        mpmath.workprec = one_at_a_time(mpmath.workprec)
 
 
 @pytest.fixture
