@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import hypothesis
-import mpmath
 import pytest
 
 # Short calls after a pause would stay on one thread, and few tests would see several.
@@ -59,7 +58,11 @@ def pytest_collection_modifyitems(config, items):
                 PROCESS_WIDE & set(item.function.__code__.co_names) or SHARED & set(item.fixturenames)
             ):
                 item.add_marker(pytest.mark.thread_unsafe)
+        import mpmath
+
         mpmath.workprec = one_at_a_time(mpmath.workprec)
+        # Deprecated: it would warn of pickle, which looks into every module.
+        sys.modules.pop("mpmath.rational", None)
 
 
 @pytest.fixture
