@@ -24,8 +24,8 @@ NO_KERNEL = [
     "test_vectorised.py",
 ]
 
-# The sanitizers have frames of their own, a second memory beside the first, allocate in NumPy's place, and start
-# threads by their own function.
+# The sanitizers have frames of their own, a second memory beside the first, allocate in NumPy's place, and
+# start threads by a function of their own.
 FRAMES_AND_MEMORY = [
     "test_small_stacks.py",
     "test_resources.py::test_result_that_no_memory_can_hold",
