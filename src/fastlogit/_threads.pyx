@@ -114,7 +114,7 @@ cdef int threads_for(Py_ssize_t elements, Py_ssize_t smallest_parallel) noexcept
 
 
 cdef void end_call() noexcept nogil:
-    """For each call that has asked `threads_for`, when it is done: so it is known whether threads are awake."""
+    """For each call that has asked `threads_for`, when it is done: so it is known whether threads sleep."""
     note_end()
 
 
