@@ -17,10 +17,9 @@ import pytest
 # Short calls after a pause would stay on one thread, and few tests would see several.
 os.environ["FASTLOGIT_TUNING"] = f"waking=0 {os.environ.get('FASTLOGIT_TUNING', '')}"
 
-from fastlogit._build_config import COMPILER
-
 import fastlogit
 from fastlogit import _isa
+from fastlogit._build_config import COMPILER
 
 ROOT = Path(__file__).resolve().parents[1]
 

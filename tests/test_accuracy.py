@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fastlogit._build_config import INSTRUCTION_SETS
 from reference import (
     BOUND_ULP,
     DTYPES,
@@ -34,6 +33,7 @@ from reference import (
 
 import fastlogit
 from fastlogit import _isa
+from fastlogit._build_config import INSTRUCTION_SETS
 
 SAMPLE_SIZE = int(os.environ.get("FASTLOGIT_TEST_INPUTS", 2**20))
 

@@ -5,7 +5,6 @@ For every instruction set, and however long a slice is. ``pytest -s`` prints the
 
 import numpy as np
 import pytest
-from fastlogit._build_config import INSTRUCTION_SETS
 from reference import (
     DTYPES,
     SLICE_BOUND_ULP,
@@ -23,6 +22,7 @@ from reference import (
 )
 
 import fastlogit
+from fastlogit._build_config import INSTRUCTION_SETS
 
 pytestmark = [
     pytest.mark.skipif(not longdouble_is_wider, reason=longdouble_reason),

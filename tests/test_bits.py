@@ -4,6 +4,7 @@ import json
 
 import golden
 import pytest
+
 from fastlogit._build_config import INSTRUCTION_SETS
 
 SAVED = json.loads(golden.SAVED.read_text())

@@ -7,6 +7,7 @@ import os
 import sys
 
 import pytest
+
 from fastlogit._build_config import OPENMP
 
 pytestmark = [

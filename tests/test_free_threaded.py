@@ -11,11 +11,11 @@ import threading
 
 import numpy as np
 import pytest
-from fastlogit._build_config import OPENMP
 from reference import FUNCTIONS, bits
 
 import fastlogit
 from fastlogit import ufuncs
+from fastlogit._build_config import OPENMP
 
 pytestmark = pytest.mark.usefixtures("restored_threads")
 

@@ -10,7 +10,6 @@ import zlib
 
 import numpy as np
 import pytest
-from fastlogit._build_config import INSTRUCTION_SETS
 from loss_calls import NEEDS_WIDE, binary_everything, classes_everything
 from loss_literals import BINARY, CLASSES
 from loss_reference import (
@@ -37,6 +36,7 @@ from reference import (
 )
 
 from fastlogit import cross_entropy
+from fastlogit._build_config import INSTRUCTION_SETS
 
 pytestmark = pytest.mark.once
 

@@ -8,6 +8,7 @@ import json
 
 import pytest
 import slice_corpus
+
 from fastlogit._build_config import INSTRUCTION_SETS
 
 pytestmark = pytest.mark.once

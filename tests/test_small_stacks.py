@@ -4,6 +4,7 @@ writes."""
 import sys
 
 import pytest
+
 from fastlogit._build_config import OPENMP
 
 pytestmark = [

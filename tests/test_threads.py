@@ -8,10 +8,10 @@ import threading
 
 import numpy as np
 import pytest
-from fastlogit._build_config import OPENMP
 from reference import FUNCTIONS, bits
 
 import fastlogit
+from fastlogit._build_config import OPENMP
 from fastlogit._threads import cgroup_quota, stack_bytes
 
 needs_openmp = pytest.mark.skipif(not OPENMP, reason="this build has no OpenMP and one thread only")

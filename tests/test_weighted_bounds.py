@@ -8,10 +8,10 @@ import json
 
 import numpy as np
 import pytest
-from fastlogit._build_config import INSTRUCTION_SETS
 from reference import DTYPES, SLICE_BOUND_ULP, bits
 
 import fastlogit
+from fastlogit._build_config import INSTRUCTION_SETS
 
 pytestmark = pytest.mark.once
 
