@@ -12,7 +12,6 @@ from fastlogit._containers import check_no_series, container_of, counting, into,
 
 cimport numpy as cnp
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.string cimport memcpy
 
 from fastlogit._arrays cimport (
     can_take_result_of, is_native_float, is_real, new_like, same_elements_or_apart,
@@ -410,23 +409,13 @@ def log_softmax(x, axis=None, *, out=None, where=True):
     return shares("log_softmax", LOG_SOFTMAX, x, axis, out, where)
 
 
-cdef bint has_shape(cnp.ndarray array, const cnp.PyArray_Dims *shape):
-    cdef int i
-    if cnp.PyArray_NDIM(array) != shape.len:
-        return False
-    for i in range(shape.len):
-        if cnp.PyArray_DIM(array, i) != shape.ptr[i]:
-            return False
-    return True
-
-
 cdef object reduced_plain(cnp.ndarray x, object axis, bint keepdims, object out):
     """logsumexp of what `is_plain`; None where ``out`` has to be looked at more closely."""
     cdef bint is_reduced[MAX_AXES]
     cdef cnp.npy_intp shape[MAX_AXES]
     cdef cnp.npy_intp kept_shape[MAX_AXES]
     cdef cnp.PyArray_Dims kept
-    cdef cnp.ndarray result
+    cdef cnp.ndarray sums, result  # of one memory
     cdef int i, ndim = cnp.PyArray_NDIM(x)
     mark_axes("logsumexp", axis, ndim, is_reduced)
     kept.ptr = kept_shape
@@ -436,23 +425,15 @@ cdef object reduced_plain(cnp.ndarray x, object axis, bint keepdims, object out)
         if not is_reduced[i]:
             kept_shape[kept.len] = shape[i]
             kept.len += 1
-    if keepdims:
-        memcpy(kept_shape, shape, ndim * sizeof(cnp.npy_intp))
-        kept.len = ndim
-    if out is not None and not (
-        is_plain(out)
-        and cnp.PyArray_TYPE(<cnp.ndarray> out) == cnp.PyArray_TYPE(x)
-        and cnp.PyArray_ISWRITEABLE(<cnp.ndarray> out)
-        and has_shape(<cnp.ndarray> out, &kept)
-    ):
-        return None
-    result = cnp.PyArray_EMPTY(ndim, shape, cnp.PyArray_TYPE(x), 0)
-    if cnp.PyArray_SIZE(x) == 0:
-        result.fill(-np.inf)
-    else:
-        transform(LOGSUMEXP, x, result, None, is_reduced)
+    sums = result = cnp.PyArray_EMPTY(ndim, shape, cnp.PyArray_TYPE(x), 0)
     if not keepdims:
-        result = cnp.PyArray_Newshape(result, &kept, cnp.NPY_CORDER)
+        result = cnp.PyArray_Newshape(sums, &kept, cnp.NPY_CORDER)
+    if out is not None and not (type(out) is cnp.ndarray and can_take_result_of(<cnp.ndarray> out, result)):
+        return None
+    if cnp.PyArray_SIZE(x) == 0:
+        sums.fill(-np.inf)
+    else:
+        transform(LOGSUMEXP, x, sums, None, is_reduced)
     if out is not None:
         cnp.PyArray_CopyInto(<cnp.ndarray> out, result)
         return out

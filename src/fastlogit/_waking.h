@@ -33,7 +33,8 @@ static ptrdiff_t worth_waking; /* see _tuning.py */
 
 static bool sleep_at_once; /* idle threads, as the user wants them to: so there is no row of calls to find them awake */
 
-static _Thread_local int64_t last_call, last_region, last_waking; /* when they ended, of this thread; ns */
+/* Of this thread, in ns: when the last call ended, the last one with threads, and when threads were woken up. */
+static _Thread_local int64_t last_call, last_region, last_waking;
 static _Thread_local bool call_counts, call_has_threads;
 
 static int64_t monotonic_time(void)

@@ -161,16 +161,15 @@ cdef void loop_longdouble(
     cdef int threads = threads_for(n, SEQUENTIAL)
     if threads == 1 or needs_order(x, x_stride, out, out_stride, n, sizeof(long double)):
         longdouble_chunk(parameters, x, x_stride, out, out_stride, n)
-        end_call()
-        return
-    chunks = (n + SEQUENTIAL - 1) // SEQUENTIAL
-    for chunk in prange(chunks, schedule="static", num_threads=threads):
-        longdouble_chunk(
-            parameters,
-            x + chunk * SEQUENTIAL * x_stride, x_stride,
-            out + chunk * SEQUENTIAL * out_stride, out_stride,
-            min(<Py_ssize_t> SEQUENTIAL, n - chunk * SEQUENTIAL),
-        )
+    else:
+        chunks = (n + SEQUENTIAL - 1) // SEQUENTIAL
+        for chunk in prange(chunks, schedule="static", num_threads=threads):
+            longdouble_chunk(
+                parameters,
+                x + chunk * SEQUENTIAL * x_stride, x_stride,
+                out + chunk * SEQUENTIAL * out_stride, out_stride,
+                min(<Py_ssize_t> SEQUENTIAL, n - chunk * SEQUENTIAL),
+            )
     end_call()
 
 
