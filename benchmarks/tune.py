@@ -29,6 +29,7 @@ CANDIDATES = {
     "ahead": [0, KIB, 2 * KIB, 4 * KIB, 8 * KIB, 16 * KIB],
     "streamed": [2**20, 2**21, 2**22, 2**23, 2**25, 2**40],
     "kept": [2**15, 2**18, 2**20, 2**21, 2**22, 2**23, 2**24, 2**25, 2**26, 2**40],
+    "waking": [0, 12, 25, 50, 100, 200, 10**6],
 }
 
 
@@ -40,7 +41,7 @@ def slices(name, dtype, shape, axis, output):
     return f"{name} {dtype} {shape[0]}×{shape[1]}, axis {axis}, {output}", (name, dtype, shape, axis, output)
 
 
-# What each size decides about; "cold": four pairs of arrays take turns.
+# What each size decides about. "cold": four pairs of arrays take turns; "rested": the threads sleep by then.
 WORK = {
     "ahead": [
         elementwise(name, dtype, elements, output)
@@ -68,6 +69,11 @@ WORK = {
             for output in ("in place", "preallocated")
         ),
     ],
+    "waking": [
+        elementwise(name, dtype, 2**exponent, "rested")
+        for name, dtype in (("expit", "float32"), ("expit", "float64"), ("log_expit", "float64"))
+        for exponent in range(15, 23)
+    ],
 }
 TURNS = 12
 MEASURE = """
@@ -91,6 +97,8 @@ for line in sys.stdin:
                 if output == "in place":
                     x[...] = source
                     out = x
+                elif output == "rested":
+                    time.sleep(0.003)
                 start = time.perf_counter()
                 getattr(fastlogit, name)(x, *arguments, out=out)
                 least = min(least, time.perf_counter() - start)
