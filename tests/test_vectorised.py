@@ -40,7 +40,7 @@ class Loops(NamedTuple):
 
 
 LOOPS = [
-    Loops("slices", "largest_of", BOTH, loops=5, copies=2),
+    Loops("slices", "keep_largest", BOTH, loops=2, copies=2),
     Loops("slices", "keep_larger", BOTH, loops=1, copies=2),
     Loops("slices", "keep_larger_rows", BOTH, loops=1, copies=4),
     Loops("slices", "choose_scaling", BOTH, loops=2, copies=6),

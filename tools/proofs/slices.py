@@ -25,7 +25,9 @@ MOST = 2.0**50  # elements of a slice
 ROUNDINGS_OF_MERGES = 2.0**-12  # of at most 2^38 chunks, 2^-50 each
 ROUNDINGS_32 = 2.0**-17  # float32, where the terms are alike
 ADDITIONS = 6  # of the m + 5 in m blocks to the sum that has the largest term, for each block, at most
-COEFFICIENTS_32 = 2.0**-18  # what they lose as float32, and a logarithm without tails; less in float64
+# What they lose as float32; and what exponential, quotient, reciprocal and logarithm lose as one double each,
+# 2^-50 of themselves at most, 2^-26 u. Less in float64.
+COEFFICIENTS_32 = 2.0**-18
 # What others weigh of the largest element; if they weigh less, the result of any but that is at least 4.
 MUCH = 2.0**-6
 

@@ -9,9 +9,12 @@ from libc.string cimport memcpy
 
 from fastlogit.kernels.arithmetic cimport exclusive_bytes, exclusive_doubles, float32, float64, real
 from fastlogit.kernels.blocks cimport SCRATCH, chunk, lanes, offset_of, what_follows, worker
+from fastlogit.kernels.columns cimport (
+    add_columns, keep_larger_rows, largest_of_lanes, repeat_lanes, sums_of_lanes,
+)
 from fastlogit.kernels.expsum cimport (
-    BLOCK, LANE_BYTES, QUARTER, add_four, halve, initial_sum, keeps, kept_term, leaves_out,
-    lanes_of, quarter_of, scaled_sums, scaling, shifts, summation,
+    BLOCK, LANE_BYTES, QUARTER, add_four, initial_sum, keeps, kept_term, lanes_of, leaves_out, quarter_of,
+    scaled_sums, scaling, shifts, summation,
 )
 from fastlogit.kernels.memory cimport prefetch, stream
 from fastlogit.kernels.panels cimport put_run
@@ -26,21 +29,12 @@ cdef enum:
     MOST_AHEAD = 1024  # positions of a panel that stay in the second-level cache until the next are done
 
 
-# ---- positions side by side ------------------------------------------------------------------------
-#
-# A row of a panel with few lanes has ``fold`` positions, one after the other: lane j % (width // fold) stands
-# in column j. Its blocks are whole, the last one staged and filled up with -inf.
+# ---- positions side by side, as in columns.pxd -----------------------------------------------------
 
 
 cdef inline Py_ssize_t rows_of_block(Py_ssize_t positions, Py_ssize_t fold) noexcept nogil:
+    """Blocks of rows with several positions are whole, the last one staged and filled up with -inf."""
     return positions if fold == 1 else BLOCK // fold
-
-
-cdef inline void repeat_lanes(real *columns, Py_ssize_t lane_count, Py_ssize_t width) noexcept nogil:
-    """The first columns, one a lane, to the others."""
-    cdef Py_ssize_t j
-    for j in range(lane_count, width):
-        columns[j] = columns[j % lane_count]
 
 
 cdef inline void spread_lanes(const double *of_lane, Py_ssize_t fold, real *columns) noexcept nogil:
@@ -55,44 +49,7 @@ cdef inline void spread_lanes(const double *of_lane, Py_ssize_t fold, real *colu
             columns[j] = <real> of_lane[j % lane_count]
 
 
-cdef inline void largest_of_lanes(real *values, Py_ssize_t lane_count) noexcept nogil:
-    """Of each lane the largest of its columns, in all of them."""
-    cdef Py_ssize_t j, width = lanes_of[real](NULL)
-    for j in range(lane_count, width):
-        values[j % lane_count] = values[j] if values[j] > values[j % lane_count] else values[j % lane_count]
-    repeat_lanes[real](values, lane_count, width)
-
-
-cdef inline void sums_of_lanes(real *values, Py_ssize_t lane_count) noexcept nogil:
-    """Of each lane the sum of its columns, in all of them."""
-    cdef Py_ssize_t j, width = lanes_of[real](NULL)
-    for j in range(lane_count, width):
-        values[j % lane_count] += values[j]
-    repeat_lanes[real](values, lane_count, width)
-
-
 # ---- largest elements ------------------------------------------------------------------------------
-
-
-cdef inline void keep_larger_rows(const real[:, ::1] panel, real *largest) noexcept nogil:
-    """Four rows are compared among themselves first; NaN is passed over, as in `largest_of`."""
-    cdef const real *row
-    cdef const real *row1
-    cdef const real *row2
-    cdef const real *row3
-    cdef real first, second
-    cdef Py_ssize_t rows = panel.shape[0], i, j, width = lanes_of[real](NULL)
-    for i in range(0, rows - 3, 4):
-        row, row1, row2, row3 = &panel[i, 0], &panel[i + 1, 0], &panel[i + 2, 0], &panel[i + 3, 0]
-        for j in range(width):
-            first = row[j] if row[j] > row1[j] else row1[j]
-            second = row2[j] if row2[j] > row3[j] else row3[j]
-            first = first if first > second else second
-            largest[j] = first if first > largest[j] else largest[j]
-    for i in range(rows // 4 * 4, rows):
-        row = &panel[i, 0]
-        for j in range(width):
-            largest[j] = row[j] if row[j] > largest[j] else largest[j]
 
 
 cdef inline void find_largest_across(
@@ -121,6 +78,7 @@ cdef inline void find_largest_across(
         start = stop
     if fold > 1:
         largest_of_lanes[real](values, width // fold)
+        repeat_lanes[real](values, width // fold, width)
     for j in range(width):
         largest[j] = values[j]
 
@@ -181,14 +139,7 @@ cdef inline void end_lanes(
         for i in range(used):
             for j in range(width):
                 high[i * width + j] -= offset[j]
-    if used * fold > 8:
-        halve[real](NULL, high, low, 8 * lane_count)
-    if used * fold > 4:
-        halve[real](NULL, high, low, 4 * lane_count)
-    if used * fold > 2:
-        halve[real](NULL, high, low, 2 * lane_count)
-    if used * fold > 1:
-        halve[real](NULL, high, low, lane_count)
+    add_columns[real](NULL, used * fold, lane_count, high, low)
     for j in range(width):
         sums.high[j] = high[j]
         sums.low[j] = low[j]
@@ -306,7 +257,9 @@ cdef inline void add_across(
         start += count
     if fold > 1:
         sums_of_lanes[real](others, width // fold)
+        repeat_lanes[real](others, width // fold, width)
         largest_of_lanes[real](largest, width // fold)
+        repeat_lanes[real](largest, width // fold, width)
     for j in range(width):
         if leaves_out(mode):
             sums.ties[j] = positions - others[j]

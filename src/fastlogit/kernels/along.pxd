@@ -8,11 +8,14 @@ from libc.math cimport INFINITY
 from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy
 
-from fastlogit.kernels.arithmetic cimport float32, real
+from fastlogit.kernels.arithmetic cimport exclusive_bytes, exclusive_doubles, float32, float64, real
 from fastlogit.kernels.blocks cimport chunk, lane_of, lanes, offset_of, what_follows, worker
+from fastlogit.kernels.columns cimport (
+    TURNED, add_columns, lanes_for, largest_of_columns, turn,
+)
 from fastlogit.kernels.expsum cimport (
-    BLOCK, CHUNK, QUARTER, add_four, add_halves, initial_sum, keeps, kept_term, leaves_out, quarter_of,
-    scaled_sums, scaling, shifts, summation,
+    BLOCK, CHUNK, QUARTER, add_four, initial_sum, keeps, kept_term, leaves_out, quarter_of, scaled_sums,
+    scaling, shifts, summation,
 )
 from fastlogit.kernels.memory cimport LINE, prefetch, stream
 from fastlogit.kernels.slice_functions cimport MOST_COEFFICIENTS, coefficients, element, traits, traits_of
@@ -22,6 +25,17 @@ from fastlogit.kernels.terms cimport exp_term
 from fastlogit.kernels.views cimport contiguous
 
 
+cdef extern from *:
+    """
+    #if defined(__AVX2__)
+    #define HAS_MASKED_LOADS 1
+    #else
+    #define HAS_MASKED_LOADS 0
+    #endif
+    """
+    const bint HAS_MASKED_LOADS
+
+
 cdef enum:
     STREAMED = 256  # elements that are computed before they are streamed
 
@@ -29,70 +43,64 @@ cdef enum:
 # ---- largest elements ------------------------------------------------------------------------------
 
 
-cdef inline void keep_larger(real *values, Py_ssize_t width) noexcept nogil:
-    """Of two halves, each ``width`` long, which the compiler has to see."""
-    cdef Py_ssize_t i
-    for i in range(width):
-        values[i] = values[i + width] if values[i + width] > values[i] else values[i]
+cdef inline void keep_largest(const real[::1] x, real *row) noexcept nogil:
+    """At each place of ``row``, of QUARTER elements, the largest of those before and of some of x.
 
-
-cdef inline real largest_of(const real[::1] x) noexcept nogil:
-    """NaN is passed over here; it comes back through the sum.
-
-    Four blocks are compared among themselves before they meet ``largest``, which would be waited for.
+    NaN is passed over here; it comes back through the sum.
     """
-    cdef real largest[BLOCK]
+    cdef real largest[QUARTER]
     cdef real first, second
-    cdef Py_ssize_t block, i, j
-    for j in range(BLOCK):
-        largest[j] = -INFINITY
-    for block in range(x.shape[0] // (4 * BLOCK)):
-        i = block * 4 * BLOCK
-        for j in range(BLOCK):
-            first = x[i + j] if x[i + j] > x[i + j + BLOCK] else x[i + j + BLOCK]
-            second = x[i + j + 2 * BLOCK]
-            second = second if second > x[i + j + 3 * BLOCK] else x[i + j + 3 * BLOCK]
+    cdef Py_ssize_t n = x.shape[0], block, i, j
+    memcpy(largest, row, QUARTER * sizeof(real))
+    # The last block may have some of the elements for the second time, which does no harm.
+    for block in range((n + BLOCK - 1) // BLOCK if n >= BLOCK else 0):
+        i = min(block * BLOCK, n - BLOCK)
+        for j in range(QUARTER):
+            first = x[i + j] if x[i + j] > x[i + j + QUARTER] else x[i + j + QUARTER]
+            second = x[i + j + 2 * QUARTER]
+            second = second if second > x[i + j + 3 * QUARTER] else x[i + j + 3 * QUARTER]
             first = first if first > second else second
             largest[j] = first if first > largest[j] else largest[j]
-    for block in range(x.shape[0] // (4 * BLOCK) * 4, x.shape[0] // BLOCK):
-        i = block * BLOCK
-        for j in range(BLOCK):
-            largest[j] = x[i + j] if x[i + j] > largest[j] else largest[j]
-    i = x.shape[0] - BLOCK
-    if i >= 0:
-        # Some of the last block for the second time, which does no harm.
-        for j in range(BLOCK):
-            largest[j] = x[i + j] if x[i + j] > largest[j] else largest[j]
-    else:
-        for j in range(x.shape[0]):
-            largest[j] = x[j] if x[j] > largest[j] else largest[j]
-    keep_larger[real](largest, 32)
-    keep_larger[real](largest, 16)
-    keep_larger[real](largest, 8)
-    keep_larger[real](largest, 4)
-    keep_larger[real](largest, 2)
-    keep_larger[real](largest, 1)
-    return largest[0]
+    if n < BLOCK:
+        for block in range((n + QUARTER - 1) // QUARTER):
+            i = block * QUARTER
+            for j in range(min(<Py_ssize_t> QUARTER, n - i)):
+                largest[j] = x[i + j] if x[i + j] > largest[j] else largest[j]
+    memcpy(row, largest, QUARTER * sizeof(real))
 
 
 cdef inline void find_largest_along(
     real *tag, const chunk *part, worker *space, double *largest
 ) noexcept nogil:
     cdef const lanes *group = part.group
-    cdef Py_ssize_t start, stop, j
+    cdef real *rows = <real *> space.rows.found
+    cdef real *columns = <real *> space.found
+    cdef real *row
     cdef real *x
-    for j in range(group.count):
-        if not group.staged:
-            x = lane_of[real](&group.x, j, part.start, NULL)
-            largest[j] = largest_of[real](contiguous[real](x, part.stop - part.start))
-            continue
-        largest[j] = -INFINITY
-        start = part.start
-        while start < part.stop:
-            stop = min(start + CHUNK, part.stop)
-            x = stage_lane[real](group, j, start, stop, True, <real *> space.scratch)
-            largest[j] = max(largest[j], <double> largest_of[real](contiguous[real](x, stop - start)))
-            start = stop
+    cdef Py_ssize_t lane_count = lanes_for(group.count), start, stop, lane, i
+    for lane in range(group.count):
+        row = rows + lane % TURNED * QUARTER
+        for i in range(QUARTER):
+            row[i] = -INFINITY
+        if group.staged:
+            start = part.start
+            while start < part.stop:
+                stop = min(start + CHUNK, part.stop)
+                x = stage_lane[real](group, lane, start, stop, True, <real *> space.scratch)
+                keep_largest[real](contiguous[real](x, stop - start), row)
+                start = stop
+        else:
+            x = lane_of[real](&group.x, lane, part.start, NULL)
+            keep_largest[real](contiguous[real](x, part.stop - part.start), row)
+        if group.count < TURNED:
+            largest_of_columns[real](row, 1)
+            largest[lane] = row[0]
+        elif (lane + 1) % TURNED == 0 or lane + 1 == group.count:
+            turn[real](rows, columns + lane // TURNED * TURNED, lane_count)
+    if group.count >= TURNED:
+        largest_of_columns[real](columns, lane_count)
+        for lane in range(group.count):
+            largest[lane] = columns[lane]
 
 
 # ---- sums ------------------------------------------------------------------------------------------
@@ -101,6 +109,11 @@ cdef inline void find_largest_along(
 cdef inline void spread(const real *x, Py_ssize_t count, Py_ssize_t quarter, real *block) noexcept nogil:
     """The last positions as a whole block, each in its quarter; what is missing is -inf."""
     cdef Py_ssize_t i, k
+    if quarter == QUARTER and HAS_MASKED_LOADS:
+        # Not copied: a vector that begins in one store and ends in the next would wait for both.
+        for i in range(BLOCK):
+            block[i] = x[i] if i < count else -INFINITY
+        return
     for i in range(BLOCK):
         block[i] = -INFINITY
     if quarter == QUARTER:
@@ -157,40 +170,61 @@ cdef inline void add_block(
             kept[i + 3 * QUARTER] = kept_term[real](terms[3], tails[3])
 
 
-cdef inline void end_lane(
-    summation mode, double offset, Py_ssize_t lane, double *high, real *low, real *largest, real *others,
-    scaled_sums *sums,
+cdef inline void turn_sums(worker *space, Py_ssize_t first, Py_ssize_t lane_count, real *tag) noexcept nogil:
+    """The rows to columns, from the lane of the first of them on."""
+    turn[float64](space.rows.high, space.high + first, lane_count)
+    turn[real](<const real *> space.rows.low, <real *> space.low + first, lane_count)
+    turn[real](<const real *> space.rows.found, <real *> space.found + first, lane_count)
+
+
+cdef struct summed_lanes:
+    # Of ``scaled_sums``, from a lane on.
+    double *largest
+    double *ties
+    double *high
+    double *low
+
+
+cdef inline summed_lanes lanes_from(scaled_sums *sums, Py_ssize_t lane) noexcept nogil:
+    return summed_lanes(&sums.largest[lane], &sums.ties[lane], &sums.high[lane], &sums.low[lane])
+
+
+cdef inline void end_columns(
+    summation mode, const double *offset, Py_ssize_t count, Py_ssize_t lane_count, exclusive_doubles high,
+    exclusive_bytes memory_of_low, real *found, summed_lanes sums,
 ) noexcept nogil:
-    """From the sums of each position of a quarter to those of the slice, but for its ties."""
-    cdef Py_ssize_t i
-    for i in range(QUARTER):
-        high[i] -= initial_sum[real](NULL, mode, offset)
-    add_halves[real](high, low, 8)
-    add_halves[real](high, low, 4)
-    add_halves[real](high, low, 2)
-    add_halves[real](high, low, 1)
-    sums.high[lane], sums.low[lane] = high[0], low[0]
-    if leaves_out(mode):
-        for i in range(8):
-            others[i] += others[i + 8]
-        for i in range(8):
-            sums.ties[lane] -= others[i]
-    else:
-        keep_larger[real](largest, 8)
-        keep_larger[real](largest, 4)
-        keep_larger[real](largest, 2)
-        keep_larger[real](largest, 1)
-        sums.largest[lane] = largest[0]
+    """The sums of so many slices from those at each position of a quarter.
 
-
-cdef inline void add_along(
-    real *tag, summation mode, const chunk *part, worker *space, const scaling *scale,
-    const bint *passed_over, scaled_sums *sums,
-) noexcept nogil:
-    """The sums of a chunk of at most CHUNK positions of all slices but those that are passed over.
-
-    ``mode`` is a constant. While the arithmetic goes on, what is read next comes into the cache.
+    ``high`` and ``low`` are reached by no other names; ``lane_count`` is 1, a constant, or unknown.
     """
+    cdef real *low = <real *> memory_of_low
+    cdef real others
+    cdef Py_ssize_t i, j
+    if real is float64:
+        for i in range(QUARTER):
+            for j in range(lane_count):
+                high[i * lane_count + j] -= offset[j]
+    add_columns[real](NULL, QUARTER, lane_count, high, low)
+    for j in range(count):
+        sums.high[j] = high[j]
+        sums.low[j] = low[j]
+    if leaves_out(mode):
+        for j in range(count):
+            others = 0
+            for i in range(QUARTER):
+                others += found[i * lane_count + j]
+            sums.ties[j] -= others
+    else:
+        largest_of_columns[real](found, lane_count)
+        for j in range(count):
+            sums.largest[j] = found[j]
+
+
+cdef inline void add_slice(
+    summation mode, const chunk *part, worker *space, const scaling *scale, Py_ssize_t lane,
+    scaled_sums *sums, real *tag,
+) noexcept nogil:
+    """The sums at each position of a quarter of one slice, to a row of ``space.rows``."""
     cdef const lanes *group = part.group
     cdef double high[QUARTER]
     cdef real low[QUARTER]
@@ -202,39 +236,71 @@ cdef inline void add_along(
     cdef real *x
     cdef real *out
     cdef const char *next_x
-    cdef double offset
+    cdef double offset = offset_of(mode, part, space, lane)
     cdef bint stored = group.plan.traits.keeps_terms
-    cdef Py_ssize_t n = part.stop - part.start, whole = n // BLOCK, quarter = quarter_of(group.plan.n), i, j
-    for j in range(group.count):
-        if passed_over != NULL and passed_over[j]:
-            continue
-        of_lane[0], of_lane[1] = <real> scale.shift[j], <real> scale.exponent[j]
-        of_lane[2] = <real> scale.lowest[j]
-        if group.staged:
-            x = stage_lane[real](group, j, part.start, part.stop, True, <real *> space.scratch)
-            out = x
-            next_x = <const char *> x
-        else:
-            x = lane_of[real](&group.x, j, part.start, NULL)
-            out = kept_terms[real](NULL, group, space, j, part.start)
-            next_x = what_follows[real](NULL, part) + j * group.x.lane_stride
-        offset = offset_of(mode, part, space, j)
-        begin_lane[real](mode, offset, <real> sums.largest[j], high, low, largest, others)
-        for i in range(whole):
-            prefetch(next_x + i * BLOCK * sizeof(real), BLOCK * sizeof(real))
-            add_block[real](x + i * BLOCK, mode, of_lane, largest, high, low, others, kept)
-            if keeps(mode) and stored:
-                memcpy(out + i * BLOCK, kept, BLOCK * sizeof(real))
-        sums.ties[j] = whole * BLOCK
-        if n > whole * BLOCK:
-            spread[real](x + whole * BLOCK, n - whole * BLOCK, quarter, padded)
-            add_block[real](padded, mode, of_lane, largest, high, low, others, kept)
-            if keeps(mode) and stored:
-                collect[real](kept, n - whole * BLOCK, quarter, out + whole * BLOCK)
-            sums.ties[j] += BLOCK
-        end_lane[real](mode, offset, j, high, low, largest, others, sums)
-        if keeps(mode) and stored and group.staged:
-            unstage_lane[real](&group.terms, j, part.start, part.stop, out)
+    cdef Py_ssize_t n = part.stop - part.start, whole = n // BLOCK, quarter = quarter_of(group.plan.n), i
+    cdef Py_ssize_t row = lane % TURNED * QUARTER
+    of_lane[0], of_lane[1] = <real> scale.shift[lane], <real> scale.exponent[lane]
+    of_lane[2] = <real> scale.lowest[lane]
+    if group.staged:
+        x = stage_lane[real](group, lane, part.start, part.stop, True, <real *> space.scratch)
+        out = x
+        next_x = <const char *> x
+    else:
+        x = lane_of[real](&group.x, lane, part.start, NULL)
+        out = kept_terms[real](NULL, group, space, lane, part.start)
+        next_x = what_follows[real](NULL, part) + lane * group.x.lane_stride
+    begin_lane[real](mode, offset, <real> sums.largest[lane], high, low, largest, others)
+    for i in range(whole):
+        prefetch(next_x + i * BLOCK * sizeof(real), BLOCK * sizeof(real))
+        add_block[real](x + i * BLOCK, mode, of_lane, largest, high, low, others, kept)
+        if keeps(mode) and stored:
+            memcpy(out + i * BLOCK, kept, BLOCK * sizeof(real))
+    sums.ties[lane] = whole * BLOCK
+    if n > whole * BLOCK:
+        spread[real](x + whole * BLOCK, n - whole * BLOCK, quarter, padded)
+        add_block[real](padded, mode, of_lane, largest, high, low, others, kept)
+        if keeps(mode) and stored:
+            collect[real](kept, n - whole * BLOCK, quarter, out + whole * BLOCK)
+        sums.ties[lane] += BLOCK
+    if keeps(mode) and stored and group.staged:
+        unstage_lane[real](&group.terms, lane, part.start, part.stop, out)
+    space.chunk.offset[lane] = initial_sum[real](NULL, mode, offset)
+    memcpy(space.rows.high + row, high, QUARTER * sizeof(double))
+    memcpy(<real *> space.rows.low + row, low, QUARTER * sizeof(real))
+    if leaves_out(mode):
+        memcpy(<real *> space.rows.found + row, others, QUARTER * sizeof(real))
+    else:
+        memcpy(<real *> space.rows.found + row, largest, QUARTER * sizeof(real))
+
+
+cdef inline void add_along(
+    real *tag, summation mode, const chunk *part, worker *space, const scaling *scale,
+    const bint *passed_over, scaled_sums *sums,
+) noexcept nogil:
+    """The sums of a chunk of at most CHUNK positions of all slices but those that are passed over.
+
+    ``mode`` is a constant. While the arithmetic goes on, what is read next comes into the cache.
+    """
+    cdef Py_ssize_t count = part.group.count, lane_count = lanes_for(count), lane, row
+    cdef real *low = <real *> space.rows.low
+    cdef real *found = <real *> space.rows.found
+    for lane in range(count):
+        row = lane % TURNED * QUARTER
+        if passed_over == NULL or not passed_over[lane]:
+            add_slice[real](mode, part, space, scale, lane, sums, NULL)
+            if count < TURNED:
+                end_columns[real](
+                    mode, &space.chunk.offset[lane], 1, 1, space.rows.high + row, <char *> (low + row),
+                    found + row, lanes_from(sums, lane),
+                )
+        if count >= TURNED and ((lane + 1) % TURNED == 0 or lane + 1 == count):
+            turn_sums[real](space, lane // TURNED * TURNED, lane_count, NULL)
+    if count >= TURNED:
+        end_columns[real](
+            mode, space.chunk.offset, count, lane_count, space.high, <char *> space.low,
+            <real *> space.found, lanes_from(sums, 0),
+        )
 
 
 # ---- results ---------------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ is staged: copied to memory of the thread and back.
 from libc.stdint cimport uintptr_t
 
 from fastlogit.kernels.arithmetic cimport real
+from fastlogit.kernels.columns cimport TURNED
 from fastlogit.kernels.expsum cimport (
-    BLOCK, CHUNK, LANES_32, LANES_64, MOST_LANES, QUARTER, keeps, lanes_of, range_of_sums, scaled_sums,
-    scaling, slice_sums, sum_range, summation,
+    BLOCK, CHUNK, LANE_BYTES, LANES_32, LANES_64, MOST_LANES, QUARTER, keeps, lanes_of, range_of_sums,
+    scaled_sums, scaling, slice_sums, sum_range, summation,
 )
 from fastlogit.kernels.memory cimport LINE
 from fastlogit.kernels.panels cimport array_part, position_of
@@ -89,11 +90,21 @@ cdef struct chunk_work:
     bint settled[MOST_LANES]
 
 
+cdef struct turned_sums:
+    # Of TURNED slices, a row each, what there is at each position of a quarter.
+    double high[TURNED * QUARTER]
+    double low[TURNED * QUARTER]  # in float64 or float32, as the next one
+    double found[TURNED * QUARTER]  # the largest element, or how many are not the largest
+
+
 cdef struct worker:
     # Memory of one thread, more than its stack may have. The first three begin where lines do.
     char scratch[SCRATCH]
     double high[QUARTER * LANES_32]  # sums of one position of a quarter in each lane
     double low[QUARTER * LANES_64]  # the same in float64 or float32
+    # Of slices that are taken ALONG, whose sums are turned into columns; of these here is what was found.
+    char found[QUARTER * LANE_BYTES]
+    turned_sums rows
     Py_ssize_t gathered  # the position from which the scratch memory holds a block of a panel, -1 for none
     # Of the group under way.
     scaling scale  # of kept terms

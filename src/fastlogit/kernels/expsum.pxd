@@ -16,7 +16,9 @@ from libc.string cimport memcpy
 from fastlogit.kernels.arithmetic cimport bits64, float32, float64, from_bits64, real, residual64
 from fastlogit.kernels.doubles cimport add_by_size, add_exactly, renormalise
 from fastlogit.kernels.formulas cimport HEADROOM, TWO_MINUS_HEADROOM
-from fastlogit.kernels.terms cimport exp_double, exp_double_double, exp_range, exp_term
+from fastlogit.kernels.terms cimport (
+    exp_double, exp_double_double, exp_for_float, exp_range, exp_term,
+)
 
 
 cdef enum:
@@ -238,7 +240,7 @@ cdef inline void add_halves(double *high, real *low, Py_ssize_t width) noexcept 
 
 
 cdef inline void halve(real *tag, double *high, real *low, Py_ssize_t width) noexcept nogil:
-    """`add_halves` of one of the widths that panels have: 8, 4, 2 or 1 positions of the lanes of a panel."""
+    """`add_halves` of one of the widths that panels have: 8, 4, 2 or 1 positions of their lanes."""
     if width == 8 * MOST_LANES:
         add_halves[real](high, low, 8 * MOST_LANES)
     elif width == 4 * MOST_LANES:
@@ -255,8 +257,10 @@ cdef inline void halve(real *tag, double *high, real *low, Py_ssize_t width) noe
         add_halves[real](high, low, MOST_LANES // 8)
     elif width == MOST_LANES // 16:
         add_halves[real](high, low, MOST_LANES // 16)
-    else:
+    elif width == MOST_LANES // 32:
         add_halves[real](high, low, MOST_LANES // 32)
+    else:
+        add_halves[real](high, low, 1)
 
 
 cdef inline Py_ssize_t quarter_of(Py_ssize_t n) noexcept nogil:
@@ -348,17 +352,22 @@ cdef inline void take_off_largest(
 cdef inline void relate(
     real *tag, const scaling *scale, const scaled_sums *scaled, Py_ssize_t width, relative_sums *relative
 ) noexcept nogil:
-    """The sums without their largest elements, relative to these."""
+    """The sums without their largest elements, relative to these; of float32 terms in one double."""
     cdef double quotient[MOST_LANES]
     cdef double rest[MOST_LANES]
     cdef double unit, unit_tail, high, low
     cdef Py_ssize_t j
     for j in range(width):
-        exp_double(scaled.largest[j] - scale.shift[j], scale.exponent[j] - HEADROOM, &unit, &unit_tail)
-        high, low = scaled.high[j], scaled.low[j]
-        renormalise(&high, &low)
-        quotient[j] = high / unit
-        rest[j] = (residual64(quotient[j], unit, high) - quotient[j] * unit_tail + low) / unit
+        if real is float32:
+            unit = exp_for_float(scaled.largest[j] - scale.shift[j], scale.exponent[j] - HEADROOM)
+            quotient[j] = (scaled.high[j] + scaled.low[j]) / unit
+            rest[j] = 0
+        else:
+            exp_double(scaled.largest[j] - scale.shift[j], scale.exponent[j] - HEADROOM, &unit, &unit_tail)
+            high, low = scaled.high[j], scaled.low[j]
+            renormalise(&high, &low)
+            quotient[j] = high / unit
+            rest[j] = (residual64(quotient[j], unit, high) - quotient[j] * unit_tail + low) / unit
     memcpy(relative.largest, scaled.largest, width * sizeof(double))
     memcpy(relative.ties, scaled.ties, width * sizeof(double))
     memcpy(relative.high, quotient, width * sizeof(double))

@@ -18,6 +18,21 @@ cdef extern from "transpose.h" nogil:
     const Py_ssize_t TILE_BYTES "FASTLOGIT_TILE_BYTES"
     void transpose_tile32 "fastlogit_transpose_tile32"(const char *, Py_ssize_t, char *, Py_ssize_t) noexcept
     void transpose_tile64 "fastlogit_transpose_tile64"(const char *, Py_ssize_t, char *, Py_ssize_t) noexcept
+    # (source, its columns, its rows, target, its columns)
+    const Py_ssize_t MOST_FEW "FASTLOGIT_MOST_FEW"
+    void take_few_columns32 "fastlogit_take_few_columns32"(
+        const char *, Py_ssize_t, Py_ssize_t, float *, Py_ssize_t
+    ) noexcept
+    void take_few_columns64 "fastlogit_take_few_columns64"(
+        const char *, Py_ssize_t, Py_ssize_t, double *, Py_ssize_t
+    ) noexcept
+    # (source, its columns, target, its columns, its rows)
+    void put_few_columns32 "fastlogit_put_few_columns32"(
+        const float *, Py_ssize_t, char *, Py_ssize_t, Py_ssize_t
+    ) noexcept
+    void put_few_columns64 "fastlogit_put_few_columns64"(
+        const double *, Py_ssize_t, char *, Py_ssize_t, Py_ssize_t
+    ) noexcept
 
 
 cdef enum:
@@ -142,6 +157,11 @@ cdef inline void take_run(
             memcpy(panel + i * width, source + i * stride, count * itemsize)
     elif stride == itemsize and min(run, count) * itemsize >= TILE_BYTES:
         transpose[real](<const real *> source, lane_stride, panel, row_bytes, count, run)
+    elif 2 <= run <= MOST_FEW and stride == itemsize and lane_stride == run * itemsize:
+        if real is float32:
+            take_few_columns32(source, run, count, panel, width)
+        else:
+            take_few_columns64(source, run, count, panel, width)
     else:
         copy_transposed[real](
             matrix[real](<real *> source, count, run, lane_stride, stride),
@@ -160,6 +180,11 @@ cdef inline void put_run(
             memcpy(target + i * stride, panel + i * width, count * itemsize)
     elif stride == itemsize and min(run, count) * itemsize >= TILE_BYTES:
         transpose[real](panel, row_bytes, <real *> target, lane_stride, run, count)
+    elif 2 <= run <= MOST_FEW and stride == itemsize and lane_stride == run * itemsize:
+        if real is float32:
+            put_few_columns32(panel, width, target, run, count)
+        else:
+            put_few_columns64(panel, width, target, run, count)
     else:
         copy_transposed[real](
             matrix[real](panel, run, count, row_bytes, itemsize),

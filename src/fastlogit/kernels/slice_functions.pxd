@@ -14,7 +14,7 @@ from fastlogit.kernels.arithmetic cimport (
 from fastlogit.kernels.doubles cimport add_exactly, quotient, reciprocal, renormalise
 from fastlogit.kernels.expsum cimport MOST_LANES, kept_term, relative_sums, scaled_sums, scaling, slice_sums
 from fastlogit.kernels.formulas cimport TWO_64, TWO_MINUS_HEADROOM, log_positive
-from fastlogit.kernels.terms cimport exp_double, exp_term
+from fastlogit.kernels.terms cimport exp_double, exp_for_float, exp_term
 from fastlogit.kernels.slices cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_CURVATURE, CROSS_ENTROPY_GRADIENT, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX,
     SOFTMAX_OF_X, slice_function,
@@ -107,9 +107,17 @@ cdef inline traits traits_of(slice_function function) noexcept nogil:
 # ---- from sums to coefficients ---------------------------------------------------------------------
 
 
+cdef inline void exp_of_largest(real *tag, double difference, double exponent, double *unit) noexcept nogil:
+    """The exact term of an element of ``difference`` from the shift, and its tail; of float32 one double."""
+    if real is float32:
+        unit[0], unit[1] = exp_for_float(difference, exponent), 0
+    else:
+        exp_double(difference, exponent, &unit[0], &unit[1])
+
+
 cdef inline void set_shares(
-    real *tag, Py_ssize_t lane, const double *high, const double *low, const double *unit, double term,
-    double factor, coefficients *result,
+    real *tag, Py_ssize_t lane, const double *whole, const double *unit, double term, double factor,
+    coefficients *result,
 ) noexcept nogil:
     """From a sum and the exact term of the largest element, both with tails, to the shares times a factor.
 
@@ -121,16 +129,19 @@ cdef inline void set_shares(
     cdef double lift = TWO_64 if real is float32 else TWO_120
     if real is float32 and not FUSED:
         middle, reach = 0, 0.48
-    inverse = reciprocal(high[lane], low[lane], &inverse_tail)
-    if factor != 1:
-        inverse_tail = inverse_tail * factor - residual64(inverse, factor, inverse * factor)
-        inverse *= factor
-    share_of_unit = unit[0] * inverse
-    share_of_unit = share_of_unit + (
-        (unit[0] * inverse_tail + unit[1] * inverse) - residual64(unit[0], inverse, share_of_unit)
-    )
     if real is float32:
-        inverse_tail = (inverse - <real> inverse) + inverse_tail
+        inverse = factor / whole[0]
+        inverse_tail = inverse - <real> inverse
+        share_of_unit = unit[0] * inverse
+    else:
+        inverse = reciprocal(whole[0], whole[1], &inverse_tail)
+        if factor != 1:
+            inverse_tail = inverse_tail * factor - residual64(inverse, factor, inverse * factor)
+            inverse *= factor
+        share_of_unit = unit[0] * inverse
+        share_of_unit = share_of_unit + (
+            (unit[0] * inverse_tail + unit[1] * inverse) - residual64(unit[0], inverse, share_of_unit)
+        )
     result.of_lane[LARGEST_TERM][lane] = term
     result.of_lane[RECIPROCAL][lane] = inverse * lift
     result.of_lane[RECIPROCAL_TAIL][lane] = (inverse_tail + middle * half_unit * inverse) * lift
@@ -159,14 +170,13 @@ cdef inline double set_way_down(
 cdef inline void prepare_softmax(
     real *tag, const scaled_sums *sums, const scaling *scale, Py_ssize_t width, coefficients *result
 ) noexcept nogil:
-    cdef double high[MOST_LANES]
-    cdef double low[MOST_LANES]
     cdef double unit[2]
+    cdef double whole[2]
     cdef double alone
     cdef real term, tail
     cdef Py_ssize_t j
     for j in range(width):
-        exp_double(sums.largest[j] - scale.shift[j], scale.exponent[j], &unit[0], &unit[1])
+        exp_of_largest[real](NULL, sums.largest[j] - scale.shift[j], scale.exponent[j], unit)
         term = exp_term[real](
             <real> sums.largest[j], True, <real> scale.shift[j], <real> scale.exponent[j],
             <real> scale.lowest[j], &tail,
@@ -174,13 +184,17 @@ cdef inline void prepare_softmax(
         # A largest element that outweighs all others has a share that is known better than by its term. Below
         # 3/4 of the sum another element could have the same term.
         alone = 1.0 if unit[0] > 0.75 * (sums.high[j] + sums.low[j]) else 0.0
-        high[j], low[j] = sums.high[j], sums.low[j] + alone * (unit[1] - tail)
-        add_exactly(&high[j], &low[j], alone * -term)
-        add_exactly(&high[j], &low[j], alone * unit[0])
-        renormalise(&high[j], &low[j])
+        if real is float32:
+            whole[0] = sums.high[j] + sums.low[j]
+            whole[0] += alone * (unit[0] - (<double> term + <double> tail))
+        else:
+            whole[0], whole[1] = sums.high[j], sums.low[j] + alone * (unit[1] - tail)
+            add_exactly(&whole[0], &whole[1], alone * -term)
+            add_exactly(&whole[0], &whole[1], alone * unit[0])
+            renormalise(&whole[0], &whole[1])
         # Without a finite largest element there are no shares.
-        high[j] += sums.largest[j] - sums.largest[j]
-        set_shares[real](NULL, j, high, low, unit, term if alone == 1 else INFINITY, 1, result)
+        whole[0] += sums.largest[j] - sums.largest[j]
+        set_shares[real](NULL, j, whole, unit, term if alone == 1 else INFINITY, 1, result)
         result.of_lane[SHIFT][j], result.of_lane[EXPONENT][j] = scale.shift[j], scale.exponent[j]
         result.of_lane[LOWEST][j] = scale.lowest[j]
 
@@ -190,30 +204,37 @@ cdef inline void prepare_shares(
     coefficients *result,
 ) noexcept nogil:
     """Of the derivatives of the cross-entropy, from the sums of all but the largest elements."""
-    cdef double high[MOST_LANES]
-    cdef double low[MOST_LANES]
     cdef double unit[2]
-    cdef double whole, alone, digits
+    cdef double whole[2]
+    cdef double part, of_largest, alone, digits
     cdef real term, tail
     cdef Py_ssize_t j
     for j in range(width):
-        exp_double(others.largest[j] - scale.shift[j], scale.exponent[j], &unit[0], &unit[1])
+        exp_of_largest[real](NULL, others.largest[j] - scale.shift[j], scale.exponent[j], unit)
         term = exp_term[real](
             <real> others.largest[j], True, <real> scale.shift[j], <real> scale.exponent[j],
             <real> scale.lowest[j], &tail,
         )
-        whole = others.ties[j] * unit[0]
-        high[j] = others.high[j]
-        low[j] = others.low[j] + (others.ties[j] * unit[1] - residual64(others.ties[j], unit[0], whole))
-        add_exactly(&high[j], &low[j], whole)
-        renormalise(&high[j], &low[j])
-        high[j] += others.largest[j] - others.largest[j]
+        of_largest = others.ties[j] * unit[0]
+        if real is float32:
+            part = others.high[j] + others.low[j]
+            whole[0] = part + of_largest
+            part /= whole[0]
+        else:
+            whole[0] = others.high[j]
+            whole[1] = others.low[j] + (
+                others.ties[j] * unit[1] - residual64(others.ties[j], unit[0], of_largest)
+            )
+            add_exactly(&whole[0], &whole[1], of_largest)
+            renormalise(&whole[0], &whole[1])
+            part = quotient(others.high[j], others.low[j], whole[0], whole[1])
+        result.of_lane[SHARE_OF_OTHERS][j] = part
+        whole[0] += others.largest[j] - others.largest[j]
         # More than half of the sum, so that no other element has the same term.
-        alone = 1.0 if unit[0] > ABOVE_HALF * high[j] else 0.0
+        alone = 1.0 if unit[0] > ABOVE_HALF * whole[0] else 0.0
         digits = set_way_down[real](NULL, j, factor[j], result)
-        set_shares[real](NULL, j, high, low, unit, term if alone == 1 else INFINITY, digits, result)
+        set_shares[real](NULL, j, whole, unit, term if alone == 1 else INFINITY, digits, result)
         result.of_lane[LARGEST_SHARE][j] *= 1 if factor[j] == digits else factor[j] / digits
-        result.of_lane[SHARE_OF_OTHERS][j] = quotient(others.high[j], others.low[j], high[j], low[j])
 
 
 cdef inline void prepare_logarithm(
@@ -222,13 +243,19 @@ cdef inline void prepare_logarithm(
     """log_softmax, whose logarithm is that of a sum relative to the largest element, and logsumexp."""
     cdef double high[MOST_LANES]
     cdef double low[MOST_LANES]
-    cdef double value, tail
+    cdef double value, tail, part
     cdef bint infinite
     cdef Py_ssize_t j
     for j in range(width):
-        high[j] = sums.ties[j]
-        low[j] = sums.low[j] * TWO_MINUS_HEADROOM
-        add_exactly(&high[j], &low[j], sums.high[j] * TWO_MINUS_HEADROOM)
+        if real is float32:
+            part = (sums.high[j] + sums.low[j]) * TWO_MINUS_HEADROOM
+            high[j] = sums.ties[j] + part
+            # What small others lose beside the largest; beside large ones nothing counts.
+            low[j] = part - (high[j] - sums.ties[j])
+        else:
+            high[j] = sums.ties[j]
+            low[j] = sums.low[j] * TWO_MINUS_HEADROOM
+            add_exactly(&high[j], &low[j], sums.high[j] * TWO_MINUS_HEADROOM)
     if function == LOG_SOFTMAX:
         for j in range(width):
             result.of_lane[LARGEST][j] = sums.largest[j]

@@ -9,7 +9,7 @@ from fastlogit.kernels.arithmetic cimport (
 from fastlogit.kernels.formulas cimport (
     EXP_2, EXP_2_32, EXP_3, EXP_3_32, EXP_4, EXP_4_32, EXP_5, EXP_5_32, EXP_6, EXP_6_32, EXP_7, EXP_8, EXP_9,
     EXP_10, EXP_11, HEADROOM, LN2, LN2_HIGH, LN2_HIGH_32, LN2_LOW, LN2_LOW_32, LOG2_E, ROUND_AND_BIAS,
-    ROUND_AND_BIAS_32,
+    ROUND_AND_BIAS_32, exp_parts,
 )
 
 
@@ -144,6 +144,13 @@ cdef inline void exp_range(real reference, real *shift, real *scale, real *lowes
         scale[0] = muladd64(reference - shift[0], LOG2_E, ROUND_AND_BIAS) - ROUND_AND_BIAS
     scale[0] = headroom - scale[0]
     lowest[0] = (reference - shift[0]) - range_of_terms
+
+
+cdef inline double exp_for_float(double x, double scale) noexcept nogil:
+    """exp(x) * 2^scale, for sums whose results are float32: within 2^-51 of itself."""
+    cdef double power, p, p_tail
+    exp_parts[float64](x, scale, False, &power, &p, &p_tail)
+    return muladd64(power, p, power)
 
 
 cdef inline void reduce_argument(

@@ -86,4 +86,54 @@ FASTLOGIT_TRANSPOSE_TILE(fastlogit_transpose_tile32, float)
 FASTLOGIT_TRANSPOSE_TILE(fastlogit_transpose_tile64, double)
 #endif
 
+/* A whole matrix of two to four columns, too few for a tile, to the rows of another, and back. With their number a
+   constant and arrays that do not overlap the compiler finds the shuffles. Not inlined: what is around them keeps
+   its registers. */
+#define FASTLOGIT_MOST_FEW 4
+
+#if defined(__GNUC__)
+#define FASTLOGIT_APART __restrict__
+#define FASTLOGIT_BY_ITSELF __attribute__((noinline, unused))
+#else
+#define FASTLOGIT_APART
+#define FASTLOGIT_BY_ITSELF
+#endif
+
+#define FASTLOGIT_FOR_FEW(columns, rows, statement)                                                        \
+    do {                                                                                                   \
+        ptrdiff_t i, j;                                                                                    \
+        for (j = 0; j < (rows); j++)                                                                       \
+            for (i = 0; i < (columns); i++)                                                                \
+                statement;                                                                                 \
+    } while (0)
+#define FASTLOGIT_BY_COLUMNS(columns, rows, statement)                                                     \
+    do {                                                                                                   \
+        if (columns == 2)                                                                                  \
+            FASTLOGIT_FOR_FEW(2, rows, statement(2));                                                      \
+        else if (columns == 3)                                                                             \
+            FASTLOGIT_FOR_FEW(3, rows, statement(3));                                                      \
+        else                                                                                               \
+            FASTLOGIT_FOR_FEW(4, rows, statement(4));                                                      \
+    } while (0)
+#define FASTLOGIT_TAKE_ONE(few)                                                                            \
+    memcpy(&target[i * target_columns + j], source + ((few) * j + i) * (ptrdiff_t)sizeof *target, sizeof *target)
+#define FASTLOGIT_PUT_ONE(few)                                                                             \
+    memcpy(target + ((few) * j + i) * (ptrdiff_t)sizeof *source, &source[i * source_columns + j], sizeof *source)
+
+#define FASTLOGIT_FEW_COLUMNS(bits, element)                                                               \
+    static FASTLOGIT_BY_ITSELF void fastlogit_take_few_columns##bits(                                      \
+        const char *FASTLOGIT_APART source, ptrdiff_t columns, ptrdiff_t rows,                             \
+        element *FASTLOGIT_APART target, ptrdiff_t target_columns)                                         \
+    {                                                                                                      \
+        FASTLOGIT_BY_COLUMNS(columns, rows, FASTLOGIT_TAKE_ONE);                                           \
+    }                                                                                                      \
+    static FASTLOGIT_BY_ITSELF void fastlogit_put_few_columns##bits(                                       \
+        const element *FASTLOGIT_APART source, ptrdiff_t source_columns, char *FASTLOGIT_APART target,     \
+        ptrdiff_t columns, ptrdiff_t rows)                                                                 \
+    {                                                                                                      \
+        FASTLOGIT_BY_COLUMNS(columns, rows, FASTLOGIT_PUT_ONE);                                            \
+    }
+FASTLOGIT_FEW_COLUMNS(32, float)
+FASTLOGIT_FEW_COLUMNS(64, double)
+
 #endif
