@@ -1,6 +1,6 @@
-"""Few slices side by side, whose positions share the rows of a panel, and slices that no cache keeps.
+"""Few slices side by side, whose positions share the rows of a panel; short ones; those that no cache keeps.
 
-Both are ways to compute the same: each slice has the bits that it has alone, where it lies contiguous.
+All are ways to compute the same: each slice has the bits that it has alone, where it lies contiguous.
 """
 
 import numpy as np
@@ -48,6 +48,29 @@ def test_few_columns_have_the_bits_of_slices_alone(function, width, dtype):
             assert_same_bits(part.copy(), expected)
             assert (wider[:, 0] == 7).all()
             assert (wider[:, width + 1 :] == 7).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 7, 8, 16, 63, 64, 65, 100, 129, 1000])
+def test_rows_have_the_bits_of_rows_alone(function, n, dtype):
+    """Copied by shuffles, by tiles or one by one; added up alone, or as columns with others."""
+    call = getattr(fastlogit, function)
+    for rows in (1, 2, 7, 8, 9, 16, 17, 33, 64, 65, 131):
+        x = scores((rows, n), dtype)
+        expected = alone(function, x.T)
+        expected = expected if function == "logsumexp" else expected.T
+        assert_same_bits(call(x, 1), expected)
+        if function != "logsumexp":
+            apart = np.full((rows, n + 3), 7, dtype)
+            apart[:, 1 : n + 1] = x
+            part = apart[:, 1 : n + 1]
+            call(x, 1, out=part)
+            assert_same_bits(part.copy(), expected)
+            assert (apart[:, 0] == 7).all()
+            assert (apart[:, n + 1 :] == 7).all()
+            call(x, 1, out=x)
+            assert_same_bits(x, expected)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
