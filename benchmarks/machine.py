@@ -51,10 +51,13 @@ def bytes_of_caches():
     return sizes
 
 
-def microarchitecture(maker, family, model):
+def microarchitecture(maker, family, model, flags):
     for of_maker, of_family, first, last, name in MICROARCHITECTURES:
         if (maker, family) == (of_maker, of_family) and first <= model <= last:
             return name
+    # A hypervisor may give a model of its own. AMX came with Sapphire Rapids.
+    if "amx_tile" in flags:
+        return "Sapphire Rapids or later"
     return f"family {family}, model {model}"
 
 
@@ -71,7 +74,7 @@ def describe(threads, versions):
         "processor": fields.get("model name", platform.processor()),
         "family": family,
         "model": model,
-        "microarchitecture": microarchitecture(maker, family, model),
+        "microarchitecture": microarchitecture(maker, family, model, fields.get("flags", "").split()),
         "MHz": round(float(fields.get("cpu MHz", 0))),
         "caches": bytes_of_caches(),
         "CPUs": len(os.sched_getaffinity(0)),
