@@ -19,6 +19,7 @@ from fastlogit.kernels.staging cimport stage_lane, stage_panel, unstage_lane, un
 from fastlogit.kernels.strided cimport (
     add_axis, add_masked_axis, append_axis, begin_walk, merge_axes, pad_axes, walk,
 )
+from fastlogit.kernels.terms cimport exp_range, exp_term
 from fastlogit.kernels.tuning cimport tune
 
 from fastlogit import _tuning
@@ -96,6 +97,24 @@ def related(const double[::1] reference, const double[:, ::1] rows, bint is_floa
 
 
 # ---- exponentials in fixed point -------------------------------------------------------------------
+
+
+cdef object terms_as(real *tag, double reference, const double[::1] values):
+    cdef real shift, exponent, lowest, tail
+    cdef Py_ssize_t j
+    exp_range[real](<real> reference, &shift, &exponent, &lowest)
+    pairs = []
+    for j in range(values.shape[0]):
+        term = exp_term[real](<real> values[j], True, shift, exponent, lowest, &tail)
+        pairs.append((term, tail))
+    return pairs
+
+
+def terms(double reference, const double[::1] values, bint is_float32):
+    """Of values in a slice with this reference: terms and tails."""
+    if is_float32:
+        return terms_as[float32](NULL, reference, values)
+    return terms_as[float64](NULL, reference, values)
 
 
 def exponential_in_fixed_point(double x, double rest):

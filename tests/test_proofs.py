@@ -155,7 +155,7 @@ def test_changed_comment_has_not(proofs, monkeypatch, tmp_path):
 def test_code_of_one_type_does_not_depend_on_that_of_the_other(proofs, monkeypatch, tmp_path):
     digest = module("digest")
     before = {dtype: digest.of_function("expit", dtype) for dtype in ("float32", "float64")}
-    changed_kernels(proofs[1], tmp_path, monkeypatch, "one = TWO_MINUS_96", "one = TWO_MINUS_64")
+    changed_kernels(proofs[1], tmp_path, monkeypatch, "one = TWO_MINUS_110", "one = TWO_MINUS_64")
     after = {dtype: digest.of_function("expit", dtype) for dtype in before}
     assert after["float32"] == before["float32"]
     assert after["float64"] != before["float64"]

@@ -2,9 +2,9 @@
 
 What Gappa is not asked, because it is no rounding:
 
-- The range of exponents. Everything is computed times one = 2^-96, where nothing overflows, and what is too
+- The range of exponents. Everything is computed times one = 2^-110, where nothing overflows, and what is too
   small to be normal is p alone, next to 0: then part is off by less than 2^-1074 beside a denominator above
-  2^-96. So the proof takes one = 1 and power = 2^k, and exponents without end; a multiplication by a power
+  2^-110. So the proof takes one = 1 and power = 2^k, and exponents without end; a multiplication by a power
   of two is exact.
 - k > 64. Then `whole` is the power, and but for what `tail` gets from one everything is that of k = 64 times
   a power of two. That part is below 2^-64 of the denominator, and shrinks.

@@ -10,7 +10,7 @@ rounding:
   The residual, without fused multiply-add, loses nothing where the denominator is 2.
 - k < -60. Then D is 2, but for 2^-60, and everything is that of k = -60 times a power of two.
 - Beyond the bounds. Below -690 the result is x, and exp(x) is less than 2^-990. Above 690 it is E, rounded
-  once with 2^96, and once more where it is subnormal: that rounds a number of 53 bits to fewer, and what the
+  once with 2^200, and once more where it is subnormal: that rounds a number of 53 bits to fewer, and what the
   first rounding and p are off, counts half at most.
 - k, and the last rounding: as in `expit`.
 
@@ -170,16 +170,16 @@ def beyond(fused):
     }
     result, *_ = traces.traced(
         replaced,
-        lambda functions: functions["log_expit"]["float64"](x, traces.number(-690), traces.number(690)),
+        lambda functions: functions["log_expit"]["float64"](x, traces.number(690)),
         x,
         p,
         p_tail,
         fused=fused,
-        decisions=[False, False, True, False, True, False],
+        decisions=[False, False, False, True, False],
     )
     scaled, factor = result.operands
     negated, last = scaled.operation, scaled.operands[0]
-    if (negated, factor.value, last.operation) != ("negate", traces.constant("TWO_MINUS_96"), "add"):
+    if (negated, factor.value, last.operation) != ("negate", traces.constant("TWO_MINUS_200"), "add"):
         raise ArithmeticError("Above its upper bound log_expit is not a sum, scaled down.")
     script = gappa.Script(traces.needed([last]))
     off = f"({' + '.join(map(script.of, last.operands))}) - (1 + (p + p_tail))"

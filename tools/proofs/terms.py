@@ -2,13 +2,14 @@
 
 In units u of half a unit in the last place of 1, relative to exp(r). The polynomial is one of `high`, and
 `low` enters as exp(high) (1 + low), which lacks exp(high) low^2 / 2. What Gappa is not asked, because it is
-no rounding: x is at most 2367 (float32: 390) from 0, by `exp_range`, so k has 12 (10) bits. With fused
+no rounding: x is at most 2371 (float32: 393) from 0, by `exp_range`, so k has 12 (10) bits. With fused
 multiply-add the product with the larger part of ln 2 is not rounded; without, that part has 39 bits in
 float64. So `high` is exact, a multiple of 2^-54 (2^-25) below 0.35. Then abs(low) < 2^-43.4 (without fused
 multiply-add 2^-30.6, float32 2^-19.8); its rounding and what the smaller part of ln 2 lacks are below 2^-96
 (2^-83, 2^-43). float32 without fused multiply-add has a larger part of 14 bits, so abs(low) < 2^-5.9, and the
 polynomial is one of high + low.
-power is 1: what is a power of two times as large is rounded alike, since `exp_range` keeps terms normal.
+power is 1: what is a power of two times as large is rounded alike, since `exp_range` keeps terms that count
+normal. Of the others some are subnormal, and those from `lowest` down are 0.
 Tails can underflow only where they are 2^-1074 (2^-149) beside a term of 2^-1018 (2^-126) at least.
 """
 

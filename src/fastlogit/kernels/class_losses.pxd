@@ -32,8 +32,7 @@ cdef extern from *:
 cdef inline pair lifted_others(real *tag, const relative_sums *sums, Py_ssize_t lane) noexcept nogil:
     """The sum of exp(z - largest) without the largest, times 2^HEADROOM.
 
-    Elements out of reach of a term, infinite ones among them, have the smallest one instead of none. What
-    they come to is below half of the smallest number, and is dropped.
+    What terms of the smallest that count come to is below half of the smallest number, and is dropped.
     """
     cdef double least = LEAST_OTHERS_32 if real is float32 else LEAST_OTHERS
     cdef double high = 0 if sums.high[lane] < least else sums.high[lane]

@@ -148,7 +148,7 @@ cdef inline real log_expit_of(real x, bint usual, real lower, real upper) noexce
     if real is float32:
         return log_expit_within[real](x, clamp_number[real](x, lower, upper))
     else:
-        return log_expit_within[real](x, x) if usual else log_expit(x, lower, upper)
+        return log_expit_within[real](x, x) if usual else log_expit(x, upper)
 
 
 cdef void log_expit_of_block(const real *x, real *out, Py_ssize_t n, real lower, real upper) noexcept nogil:

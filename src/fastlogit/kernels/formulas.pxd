@@ -20,10 +20,11 @@ cdef extern from *:
     #define TWO_52 0x1p52
     #define TWO_64 0x1p64
     #define TWO_MINUS_64 0x1p-64
-    #define TWO_MINUS_96 0x1p-96
+    #define TWO_MINUS_110 0x1p-110
+    #define TWO_MINUS_200 0x1p-200
     #define HEADROOM 120.0
     #define TWO_MINUS_HEADROOM 0x1p-120
-    #define TWO_MINUS_24 0x1p-24f
+    #define TWO_MINUS_36 0x1p-36f
 
     /* ln 2 in two parts, the first so short that its product with any exponent is exact. */
     #define LOG2_E 0x1.71547652b82fep0
@@ -84,8 +85,8 @@ cdef extern from *:
     #define ATANH_4_32 0x1.b72bb8p-3f
     #define ATANH_5_32 0x1.f08af8p-3f
     """
-    const double TWO_52, TWO_64, TWO_MINUS_64, TWO_MINUS_96, HEADROOM, TWO_MINUS_HEADROOM
-    const float TWO_MINUS_24
+    const double TWO_52, TWO_64, TWO_MINUS_64, TWO_MINUS_110, TWO_MINUS_200, HEADROOM, TWO_MINUS_HEADROOM
+    const float TWO_MINUS_36
     const double LOG2_E, LN2, LN2_HIGH, LN2_LOW, LN2_ABOVE, LN2_LOW_BELOW
     const float LN2_HIGH_32, LN2_LOW_32
     const double ROUND_AND_BIAS
@@ -186,16 +187,18 @@ cdef inline real clamp_number(real x, real lower, real upper) noexcept nogil:
 
 
 cdef inline void expit_bounds(real *lower, real *upper) noexcept nogil:
-    """Below, expit(x) is less than half the smallest subnormal; above, it has long been 1.
+    """Below, expit(x) is 0; above, it has long been 1.
 
-    With these bounds 2^k and its product with 2^-24 (float32) or 2^-96 are normal numbers.
+    With these bounds 2^k and its product with 2^-36 (float32) or 2^-110 are normal numbers. The result is 0
+    from -104 (-746) on, but an Intel processor takes 150 cycles to round what is next to the smallest
+    subnormal; at the lower bound the product is 2^-161 (2^-1090), whose 0 costs nothing.
     """
     if real is float32:
-        lower[0] = -104
-        upper[0] = 64
+        lower[0] = -112
+        upper[0] = 40
     else:
-        lower[0] = -746
-        upper[0] = 600
+        lower[0] = -756
+        upper[0] = 500
 
 
 cdef inline real expit(real x) noexcept nogil:
@@ -210,18 +213,18 @@ cdef inline real expit(real x) noexcept nogil:
     rounding of the reciprocal off. What is left is the error of p and the last rounding, which in float64
     would exceed 1 ulp together if the rounding of r were not kept; without fused multiply-add p is rounded
     more often, and its tail goes along.
-    All is computed times 2^-96 (float32: 2^-24), so that exp does not
+    All is computed times 2^-110 (float32: 2^-36), so that exp does not
     overflow. The step starts from the result as it is rounded, which may be subnormal, so what it adds is
     rounded once. Without fused multiply-add the product would be rounded first, and a subnormal result is
     rounded from a normal one: choosing between the two made that loop half as long again.
     """
     cdef real one, power, p, p_tail, whole, part, denominator, tail, v, nearest
     if real is float32:
-        one = TWO_MINUS_24
-        exp_parts[float32](-x, -24, False, &power, &p, &p_tail)
+        one = TWO_MINUS_36
+        exp_parts[float32](-x, -36, False, &power, &p, &p_tail)
     else:
-        one = TWO_MINUS_96
-        exp_parts[float64](-x, -96, True, &power, &p, &p_tail)
+        one = TWO_MINUS_110
+        exp_parts[float64](-x, -110, True, &power, &p, &p_tail)
     whole = power + one
     part = power * p
     denominator = whole + part
@@ -282,18 +285,19 @@ cdef inline real log_expit_within(real x, real bounded) noexcept nogil:
         )
 
 
-cdef inline double log_expit(double x, double lower, double upper) noexcept nogil:
-    """log(1 / (1 + exp(-x))) for every x, with the `log_expit_bounds`.
+cdef inline double log_expit(double x, double upper) noexcept nogil:
+    """log(1 / (1 + exp(-x))) for every x, with the upper one of the `log_expit_bounds`.
 
-    Beyond the bounds it is x or -exp(-x). exp is taken times 2^96, so that a subnormal result is rounded
-    from a normal one; beyond 746 it is 0. What p and the sum lost goes along.
+    Beyond them it is x or -exp(-x). exp is taken times 2^200, so that a subnormal result is rounded
+    from a normal one; beyond 746 it is 0. What p and the sum lost goes along. 756 and, for the other formula,
+    1 instead of x keep clear of subnormal numbers that nobody asked for (`expit_bounds`).
     """
-    cdef double a = fabs(x), bounded = clamp[float64](x, lower, upper), power, p, p_tail, within, beyond
-    a = 746 if a > 746 else a
-    exp_parts[float64](-a, 96, True, &power, &p, &p_tail)
+    cdef double a = fabs(x), bounded = x if a <= upper else 1, power, p, p_tail, within, beyond
+    a = 756 if a > 756 else a
+    exp_parts[float64](-a, 200, True, &power, &p, &p_tail)
     beyond = muladd64(power, p, power)
     beyond = beyond + muladd64(power, p_tail, muladd64(power, p, power - beyond))
-    beyond = -beyond * TWO_MINUS_96 if x > 0 else x
+    beyond = -beyond * TWO_MINUS_200 if x > 0 else x
     within = log_expit_within[float64](bounded, bounded)
     return within if x == bounded else beyond
 

@@ -90,14 +90,16 @@ cdef inline logistic logistic_parts(real *tag, double z, bint usual) noexcept no
     """
     cdef logistic32 parts32
     cdef logistic parts
-    cdef double a = fabs(z), bounded = a, h, base, power, p, p_tail, part, numerator, denominator, whole
+    cdef double a = fabs(z), bounded = a, near_zero = z, h, base, power, p, p_tail, part, numerator, denominator, whole
     cdef double one, one_tail, inverse, reciprocal, s, error, leading, rest, beyond
     cdef double numerator_tail, denominator_tail
     if not usual:
-        bounded = USUAL_LOGIT if a > USUAL_LOGIT else a
+        # Far from the subnormal numbers, which are slow, where the result is taken from ``beyond``.
+        bounded = 1 if a > USUAL_LOGIT else a
+        near_zero = 1 if a > USUAL_LOGIT_32 else z
     parts.unit = 1
     if real is float32:
-        parts32 = logistic_parts32(<float> z)
+        parts32 = logistic_parts32(<float> near_zero)
         parts.log1p, parts.lesser, parts.larger = parts32.log1p, parts32.lesser, parts32.larger
         parts.log1p_tail = 0
         if not usual:
