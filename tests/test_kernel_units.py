@@ -74,12 +74,12 @@ def test_merge_of_relative_sums(units, spread):
             assert relative_error(value_of(*got[:, j]), exact) < 0.05 * 2.0**-53
 
 
-REFERENCES = [0.0, 1e-30, 1.0, -1.0, 88.7, 259.9, -260.0, 260.1, 1577.9, -1578.0, 1578.1, -1e4, 1e30, 3e38, -3e38]
+REFERENCES = [0, 1e-30, 1, -1, 88.7, 259.9, -260, 260.1, 1577.9, -1578, 1578.1, -1e4, 1e30, 3e38, -3e38]
 
 
 @EVERY_ITEMSIZE
 def test_terms_out_of_reach_are_zero_and_others_normal(units, dtype):
-    """A masked score, -inf, has neither a term nor a subnormal tail, which takes an Intel processor 150 cycles."""
+    """A masked score, -inf, has no term, nor a subnormal tail, which takes an Intel processor 65 ns."""
     reach = {"float32": 130, "float64": 789}[dtype]
     smallest = np.finfo(dtype).smallest_normal
     rng = np.random.default_rng(5)
