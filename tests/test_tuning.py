@@ -52,7 +52,7 @@ def test_show_config_tells_them(run_python):
 )
 def test_what_is_no_size(setting):
     with pytest.raises(
-        ImportError, match=r"is no size; write, for example, 'ahead=4096 streamed=8388608 kept="
+        ImportError, match=r"is no size; write, for example, 'ahead=4096 streamed=3145728 kept="
     ):
         _tuning.read(f"ahead=1 {setting}")
 

@@ -12,7 +12,7 @@ DEFAULTS = {
     "ahead": 4096,
     # Bytes of a result, of softmax or log_softmax into another array, from which on it is written past the
     # caches.
-    "streamed": 1 << 23,
+    "streamed": 3 << 20,
     # Bytes of the terms of one slice of softmax, or of those side by side, up to which they are kept, where
     # they are stored in their places; a 16th of it where they are copied. More are computed once more.
     "kept": 1 << 25,
