@@ -90,7 +90,8 @@ cdef inline logistic logistic_parts(real *tag, double z, bint usual) noexcept no
     """
     cdef logistic32 parts32
     cdef logistic parts
-    cdef double a = fabs(z), bounded = a, near_zero = z, h, base, power, p, p_tail, part, numerator, denominator, whole
+    cdef double a = fabs(z), bounded = a, near_zero = z
+    cdef double h, base, power, p, p_tail, part, numerator, denominator, whole
     cdef double one, one_tail, inverse, reciprocal, s, error, leading, rest, beyond
     cdef double numerator_tail, denominator_tail
     if not usual:
