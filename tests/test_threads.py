@@ -12,6 +12,7 @@ from reference import FUNCTIONS, bits
 
 import fastlogit
 from fastlogit._build_config import OPENMP
+from fastlogit._runtime import spins_for
 from fastlogit._threads import cgroup_quota, stack_bytes
 
 needs_openmp = pytest.mark.skipif(not OPENMP, reason="this build has no OpenMP and one thread only")
@@ -605,6 +606,13 @@ def test_environment_is_left_alone(run_python, name):
     said = run_python(code, **(unset | {name: value})).split()
     assert said[0] == "False"
     assert value in said
+
+
+def test_threads_stay_awake_for_long_enough():
+    """Longer than _waking.h believes, however short a pause of the processor is; and not for long."""
+    assert [spins_for(ns) for ns in (0, 9, 10, 27, 50)] == [1000, 3000, 2700, 1000, 1000]
+    for ns in np.linspace(1, 200, 400):
+        assert 20_000 < ns * spins_for(ns) < 201_000
 
 
 # The quota of a control group

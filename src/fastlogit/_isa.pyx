@@ -1,4 +1,4 @@
-"""Which build of the kernels this processor runs."""
+"""Which build of the kernels this processor runs, and how long its pause is. No OpenMP comes with this."""
 
 import importlib
 import os
@@ -32,6 +32,39 @@ cdef extern from *:
     bint fastlogit_runs_v2()
     bint fastlogit_runs_v3()
     bint fastlogit_runs_v4()
+
+
+cdef extern from *:
+    """
+    #if defined(__linux__) && defined(__x86_64__) && defined(__GNUC__)
+    #include <time.h>
+    static double fastlogit_pause_time(void)
+    {
+        enum { ROUNDS = 5, PAUSES = 400 };
+        struct timespec start, end;
+        volatile int word = 0; /* which a waiting thread reads each time, too */
+        double least = 1e9, elapsed;
+        int i, j;
+        for (i = 0; i < ROUNDS; i++) {
+            clock_gettime(CLOCK_MONOTONIC, &start);
+            for (j = 0; j < PAUSES && word == 0; j++)
+                __builtin_ia32_pause();
+            clock_gettime(CLOCK_MONOTONIC, &end);
+            elapsed = (end.tv_sec - start.tv_sec) * 1e9 + (end.tv_nsec - start.tv_nsec);
+            least = elapsed < least ? elapsed : least;
+        }
+        return least / PAUSES;
+    }
+    #else
+    static double fastlogit_pause_time(void) { return 0; }
+    #endif
+    """
+    double fastlogit_pause_time()
+
+
+def pause_time():
+    """Nanoseconds that a thread needs to look for work once; 0 where that is not known."""
+    return fastlogit_pause_time()
 
 
 def supported():

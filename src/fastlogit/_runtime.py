@@ -3,6 +3,7 @@
 The package imports this module before any other.
 """
 
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -11,9 +12,13 @@ from pathlib import Path
 
 FORKED_NOT_EXECUTED = 0x40  # PF_FORKNOEXEC in include/linux/sched.h
 
-# How often an idle thread of libgomp looks for work before it sleeps; its own default is 300000. Threads of
-# other libraries, and other processes, get the processor sooner; see docs/reliability.rst.
-SPINS = "1000"
+# How often an idle thread of libgomp looks for work before it sleeps, at least; its own default is 300000.
+# Threads of other libraries, and other processes, get the processor sooner; see docs/reliability.rst.
+FEWEST_SPINS = 1000
+# So many ns at least, beside the 20 us for which _waking.h takes threads to be awake. A look takes 27 to 50 ns
+# on AMD, and 11 on an Intel Xeon, where 1000 were too few: calls 10 to 20 us apart found threads asleep that
+# nobody had woken up, and took 53 us instead of 9.
+SPINNING = 27_000
 
 
 def is_forked() -> bool:
@@ -45,13 +50,20 @@ def is_libgomp_loaded() -> bool:
         return False
 
 
+def spins_for(pause_time: float) -> int:
+    """How many looks for work take as long as a thread is to stay awake; in hundreds."""
+    if pause_time <= 0:
+        return FEWEST_SPINS
+    return max(FEWEST_SPINS, math.ceil(SPINNING / pause_time / 100) * 100)
+
+
 @contextmanager
-def short_waiting() -> Iterator[bool]:
+def short_waiting(spins: int) -> Iterator[bool]:
     """Loaded inside of it, libgomp lets threads spin for a short time, unless the user said how to wait."""
     if "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ or is_libgomp_loaded():
         yield False
         return
-    os.environ["GOMP_SPINCOUNT"] = SPINS
+    os.environ["GOMP_SPINCOUNT"] = str(spins)
     try:
         yield True
     finally:
@@ -67,17 +79,20 @@ def sleep_at_once() -> bool:
 # There may be threads in the records of libgomp that the fork has not copied.
 INHERITED_LIBGOMP = sys.platform == "linux" and is_forked() and is_libgomp_loaded()
 
-with short_waiting() as SPINS_SHORTLY:
-    try:
+try:
+    from fastlogit import _isa
+
+    SPINS = spins_for(_isa.pause_time())
+    with short_waiting(SPINS) as SPINS_SHORTLY:
         from fastlogit import _threads  # noqa: F401
-    except ImportError as error:
-        if "interpreter" not in str(error):
-            raise
-        raise ImportError(
-            "fastlogit works in one interpreter of a process, like NumPy: the first that imports it. "
-            "Import it in the main interpreter only; for work at the same time use threads, which need no "
-            "lock here, or processes"
-        ) from error
+except ImportError as error:
+    if "interpreter" not in str(error):
+        raise
+    raise ImportError(
+        "fastlogit works in one interpreter of a process, like NumPy: the first that imports it. "
+        "Import it in the main interpreter only; for work at the same time use threads, which need no "
+        "lock here, or processes"
+    ) from error
 
 
 def waiting() -> str:

@@ -25,7 +25,7 @@
 #include <time.h>
 
 enum {
-    SPINNING = 20000, /* ns that idle threads stay awake at least, with the GOMP_SPINCOUNT of _runtime.py */
+    SPINNING = 20000, /* ns that idle threads stay awake at least: less than those of _runtime.py */
     APART = 1000000 /* ns for which threads that are on processors of their own are taken to stay there */
 };
 
