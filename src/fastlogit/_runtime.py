@@ -15,9 +15,9 @@ FORKED_NOT_EXECUTED = 0x40  # PF_FORKNOEXEC in include/linux/sched.h
 # How often an idle thread of libgomp looks for work before it sleeps, at least; its own default is 300000.
 # Threads of other libraries, and other processes, get the processor sooner; see docs/reliability.rst.
 FEWEST_SPINS = 1000
-# So many ns at least, beside the 20 us for which _waking.h takes threads to be awake. A look takes 27 to 50
-# on AMD, and 11 on an Intel Xeon, where 1000 were too few: calls 10 to 20 us apart found threads asleep that
-# nobody had woken up, and took 53 us instead of 9.
+# ns that they stay awake, at least: more than the 20 us for which _waking.h takes them to be. A look takes
+# 27 to 50 ns on AMD and 11 on an Intel Xeon, where 1000 were too few: calls 10 to 20 us apart found threads
+# asleep that nobody had woken up, and took 53 us instead of 9.
 SPINNING = 27_000
 
 

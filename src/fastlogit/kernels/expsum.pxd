@@ -52,7 +52,7 @@ cdef extern from *:
     /* The roundings of the tail of a sum: (2^5.4 m^2 + 2^10) 2^-105 of the offset at most. Beside others that
        weigh (2^-41 m^2 + 2^-36) of the offset that is 2^-59. */
     #define TWO_MINUS_41 0x1p-41
-    #define TWO_MINUS_36 0x1p-36
+    #define LEAST_OF_OFFSET 0x1p-36
     /* float32: each of the additions to the sum that has the largest term, m + 5 in m blocks, may lose 2^-53
        of that, and of the tails of the others 2^-49, all the same way. Beside others that weigh 2^-20 m of it
        that is 2^-26.4 at most. */
@@ -60,7 +60,7 @@ cdef extern from *:
     #define EXPONENT_BITS 0x7ff0000000000000ULL
     """
     const double OFFSET_OF_KEPT, OFFSET_OF_KEPT_BLOCK, OFFSET_PER_TERM, OFFSET_PER_BLOCK, OFFSET_OF_BLOCK
-    const double TWO_MINUS_41, TWO_MINUS_36, TWO_MINUS_20
+    const double TWO_MINUS_41, LEAST_OF_OFFSET, TWO_MINUS_20
     const uint64_t EXPONENT_BITS
 
 
@@ -82,7 +82,7 @@ cdef inline sum_range range_of_sums(bint has_one_scale, Py_ssize_t n) noexcept n
         while blocks * BLOCK < min(n, <Py_ssize_t> CHUNK):
             blocks *= 2
         these.offset = OFFSET_OF_BLOCK if n <= BLOCK else OFFSET_PER_BLOCK * blocks
-    these.least = (TWO_MINUS_41 * (blocks * blocks) + TWO_MINUS_36) * these.offset
+    these.least = (TWO_MINUS_41 * (blocks * blocks) + LEAST_OF_OFFSET) * these.offset
     these.least_part = TWO_MINUS_20 * blocks
     return these
 
