@@ -7,18 +7,17 @@ of the page on speed.
 """
 
 import argparse
-from importlib.metadata import version
+from functools import partial
 
 import numpy as np
+import peers
 from cases import CASES, probabilities
 from contest import least_times
 from machine import describe, versions_of
 from report import keep_table
 
-import fastlogit
-
 ROUNDS = 25
-ROWS, COLUMNS = 20, 1000
+ROWS, COLUMNS = 10, 1000
 ORDINARY = "ordinary"
 
 
@@ -57,23 +56,16 @@ OF_SLICES = {
 }
 
 
-def peer_of(name):
-    import torch
-
-    return {
-        "expit": lambda x, out: torch.sigmoid(x, out=out),
-        "log_expit": lambda x, out: torch.nn.functional.logsigmoid(x),
-        "softplus": lambda x, out: torch.nn.functional.softplus(x),
-        "softmax": lambda x, out: torch.softmax(x, -1, out=out),
-        "log_softmax": lambda x, out: torch.log_softmax(x, -1, out=out),
-        "logsumexp": lambda x, out: torch.logsumexp(x, -1, out=out),
-    }[name]
+def call_of(library, case, x, out):
+    """Of slices into ``out``, of single elements into a new array."""
+    of_case = library.calls[case.name]
+    if case.of_slices:
+        return partial(of_case.preallocated, library.wrap(x), -1, library.wrap(out))
+    return partial(of_case.new, library.wrap(x))
 
 
-def rows_of(case, dtype, rounds):
+def rows_of(case, dtype, libraries, rounds):
     """For each kind of values: nanoseconds an element, and the times beside those of ordinary values."""
-    import torch
-
     generator = np.random.default_rng(0)
     ordinary = case.draw(generator, (ROWS, COLUMNS)).astype(dtype)
     kinds = {ORDINARY: ordinary} | {
@@ -81,18 +73,16 @@ def rows_of(case, dtype, rounds):
         for name, make in (OF_SLICES if case.of_slices else OF_ELEMENTS).items()
     }
     out = np.zeros(ROWS, dtype) if case.reduces else np.zeros_like(ordinary)
-    axis = (-1,) if case.of_slices else ()
-    theirs = peer_of(case.name)
-    calls = {}
-    for kind, x in kinds.items():
-        calls["fastlogit", kind] = lambda x=x: case.call(x, *axis, out=out)
-        arguments = torch.from_numpy(x), torch.from_numpy(out)
-        calls["PyTorch", kind] = lambda arguments=arguments: theirs(*arguments)
+    calls = {
+        (library.name, kind): call_of(library, case, x, out)
+        for kind, x in kinds.items()
+        for library in libraries
+    }
     times = least_times(calls, rounds)
     for kind in kinds:
         cells = [case.name, dtype, kind]
-        for library in ("fastlogit", "PyTorch"):
-            of_kind, of_ordinary = times[library, kind], times[library, ORDINARY]
+        for library in libraries:
+            of_kind, of_ordinary = times[library.name, kind], times[library.name, ORDINARY]
             cells += [f"{of_kind * 1e6 / ordinary.size:.2f}", f"{of_kind / of_ordinary:.2f}×"]
         yield cells
 
@@ -102,21 +92,22 @@ def main():
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--docs", help="folder of the documentation, whose table is written anew")
     arguments = parser.parse_args()
-    import torch
-
-    torch.set_num_threads(1)
-    fastlogit.set_num_threads(1)
+    libraries = peers.load(["fastlogit", "PyTorch"])
+    for library in libraries:
+        library.set_threads(1)
     rows = []
     for case in CASES:
         if case.draw is probabilities:
             continue
         for dtype in ("float32", "float64"):
-            for row in rows_of(case, dtype, arguments.rounds):
+            for row in rows_of(case, dtype, libraries, arguments.rounds):
                 rows.append(row)
                 print(*row, sep="  ", flush=True)
     if arguments.docs:
-        machine = describe(1, versions_of() | {"torch": version("torch")})
-        header = ["function", "dtype", "values", "fastlogit", "of ordinary", "PyTorch", "of ordinary"]
+        header = ["function", "dtype", "values"]
+        for library in libraries:
+            header += [library.name, "of ordinary"]
+        machine = describe(1, versions_of(libraries))
         keep_table(arguments.docs, "values", machine, "Nanoseconds per element.", (header, rows))
 
 

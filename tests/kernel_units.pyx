@@ -96,7 +96,7 @@ def related(const double[::1] reference, const double[:, ::1] rows, bint is_floa
     return related_as[float64](NULL, reference, rows)
 
 
-# ---- exponentials in fixed point -------------------------------------------------------------------
+# ---- terms -----------------------------------------------------------------------------------------
 
 
 cdef object terms_as(real *tag, double reference, const double[::1] values):
@@ -115,6 +115,9 @@ def terms(double reference, const double[::1] values, bint is_float32):
     if is_float32:
         return terms_as[float32](NULL, reference, values)
     return terms_as[float64](NULL, reference, values)
+
+
+# ---- exponentials in fixed point -------------------------------------------------------------------
 
 
 def exponential_in_fixed_point(double x, double rest):

@@ -31,6 +31,19 @@ def assert_same_bits(result, expected):
     np.testing.assert_array_equal(result.view(np.uint8), np.ascontiguousarray(expected).view(np.uint8))
 
 
+def columns_of_a_wider_array(x):
+    """That array, 7 before and behind them, and the columns, with the values of x."""
+    wider = np.full((len(x), x.shape[1] + 3), 7, x.dtype)
+    part = wider[:, 1:-2]
+    part[...] = x
+    return wider, part
+
+
+def assert_only_columns_written(wider):
+    assert (wider[:, 0] == 7).all()
+    assert (wider[:, -2:] == 7).all()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("width", WIDTHS)
@@ -41,13 +54,10 @@ def test_few_columns_have_the_bits_of_slices_alone(function, width, dtype):
         expected = alone(function, x)
         assert_same_bits(call(x, 0), expected)
         if function != "logsumexp":
-            wider = np.full((n, width + 3), 7, dtype)
-            wider[:, 1 : width + 1] = x
-            part = wider[:, 1 : width + 1]
+            wider, part = columns_of_a_wider_array(x)
             call(part, 0, out=part)
             assert_same_bits(part.copy(), expected)
-            assert (wider[:, 0] == 7).all()
-            assert (wider[:, width + 1 :] == 7).all()
+            assert_only_columns_written(wider)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -62,13 +72,10 @@ def test_rows_have_the_bits_of_rows_alone(function, n, dtype):
         expected = expected if function == "logsumexp" else expected.T
         assert_same_bits(call(x, 1), expected)
         if function != "logsumexp":
-            apart = np.full((rows, n + 3), 7, dtype)
-            apart[:, 1 : n + 1] = x
-            part = apart[:, 1 : n + 1]
+            wider, part = columns_of_a_wider_array(x)
             call(x, 1, out=part)
             assert_same_bits(part.copy(), expected)
-            assert (apart[:, 0] == 7).all()
-            assert (apart[:, n + 1 :] == 7).all()
+            assert_only_columns_written(wider)
             call(x, 1, out=x)
             assert_same_bits(x, expected)
 

@@ -597,8 +597,8 @@ def test_environment_is_left_alone(run_python, name):
         "before = dict(os.environ)\n"
         "import fastlogit\n"
         "assert dict(os.environ) == before\n"
-        "from fastlogit._runtime import SPINS_SHORTLY\n"
-        "print(SPINS_SHORTLY, os.environ.get('GOMP_SPINCOUNT'), os.environ.get('OMP_WAIT_POLICY'))\n"
+        "from fastlogit._runtime import SPINS\n"
+        "print(SPINS > 0, os.environ.get('GOMP_SPINCOUNT'), os.environ.get('OMP_WAIT_POLICY'))\n"
     )
     unset = {"GOMP_SPINCOUNT": None, "OMP_WAIT_POLICY": None}
     assert run_python(code, **unset) == "True None None\n"

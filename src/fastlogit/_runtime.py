@@ -58,14 +58,18 @@ def spins_for(pause_time: float) -> int:
 
 
 @contextmanager
-def short_waiting(spins: int) -> Iterator[bool]:
-    """Loaded inside of it, libgomp lets threads spin for a short time, unless the user said how to wait."""
+def short_waiting() -> Iterator[int]:
+    """Loaded inside of it, libgomp lets threads spin for a short time, unless the user said how to wait.
+
+    Gives how many looks for work it has set, or 0.
+    """
     if "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ or is_libgomp_loaded():
-        yield False
+        yield 0
         return
+    spins = spins_for(_isa.pause_time())
     os.environ["GOMP_SPINCOUNT"] = str(spins)
     try:
-        yield True
+        yield spins
     finally:
         del os.environ["GOMP_SPINCOUNT"]
 
@@ -82,8 +86,7 @@ INHERITED_LIBGOMP = sys.platform == "linux" and is_forked() and is_libgomp_loade
 try:
     from fastlogit import _isa
 
-    SPINS = spins_for(_isa.pause_time())
-    with short_waiting(SPINS) as SPINS_SHORTLY:
+    with short_waiting() as SPINS:
         from fastlogit import _threads  # noqa: F401
 except ImportError as error:
     if "interpreter" not in str(error):
@@ -97,7 +100,7 @@ except ImportError as error:
 
 def waiting() -> str:
     """What decides for how long idle threads of OpenMP look for work before they sleep."""
-    if SPINS_SHORTLY:
+    if SPINS:
         return f"GOMP_SPINCOUNT={SPINS}, set by fastlogit"
     for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
         if name in os.environ:
